@@ -73,13 +73,14 @@ function(unit_test source)
   set_tests_properties(${name} PROPERTIES TIMEOUT 120)
 endfunction()
 
-# fuzz_target(file.c USES m...): a libFuzzer program (clang, NINES_FUZZ).
+# fuzz_target(file.c USES m... LIBS l...): a libFuzzer program, left at fuzz/fuzz_<file>.
 function(fuzz_target source)
   cmake_parse_arguments(F "" "" "USES;LIBS" ${ARGN})
   get_filename_component(name ${source} NAME_WE)
-  add_executable(fuzz_${name} ${source})
+  add_executable(fuzz_${name} EXCLUDE_FROM_ALL ${source})
   uses(fuzz_${name} ${F_USES})
   target_link_libraries(fuzz_${name} PRIVATE ${F_LIBS})
-  target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  add_dependencies(fuzz fuzz_${name})
 endfunction()

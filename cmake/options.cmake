@@ -29,9 +29,14 @@ if(NINES_SANITIZE)
 else()
   add_compile_options(-fstack-protector-strong -fstack-clash-protection)
   if(CMAKE_BUILD_TYPE MATCHES "Rel")
-    add_compile_definitions(_FORTIFY_SOURCE=2)
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
   endif()
   add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()
+
+# Every module tells the fuzzer which of its branches an input reached.
+if(NINES_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 include(CheckPIESupported)
