@@ -31,7 +31,8 @@ void socket_format_host(const struct socket_address *, char *out, size_t size);
 
 /* With SO_REUSEADDR; `reuse_port` for one socket a thread. Returns the fd or -1. */
 int socket_listen(const struct socket_address *, bool reuse_port, int backlog, struct error *);
-/* A Unix socket with this mode; a stale file nobody listens on is replaced. Returns the fd or -1. */
+/* A Unix socket with this mode; a stale file nobody listens on is replaced. Returns the fd or -1.
+ */
 int socket_listen_unix(const char *path, uint32_t mode, struct error *);
 /* Starts to connect; TCP_NODELAY is set. Returns the fd or -1. EINPROGRESS is no error. */
 int socket_connect(const struct socket_address *, struct error *);
