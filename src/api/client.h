@@ -1,5 +1,6 @@
 /*
- * client: one HTTP/1.1 exchange with a nines admin socket (or a TCP address), on a loop or blocking.
+ * client: one HTTP/1.1 exchange with a nines admin socket (or a TCP address), on a loop or
+ * blocking.
  *
  * Who calls it: the balancer driver, the command line, and nobody on the hot path. Each call has a
  * deadline; exactly one on_done reports it, never from within client_call(). Bodies are at most
@@ -21,9 +22,9 @@ struct client_call; /* Freed by itself after on_done, or by client_cancel(). */
 struct client_request {
     const char *address; /* "/run/nines/balancer.sock" (a path) or "127.0.0.1:9101". */
     const char *method;
-    const char *path;       /* With its query. */
-    struct slice body;      /* Copied. JSON when not empty. */
-    uint32_t timeout_ms;    /* Never 0. */
+    const char *path;    /* With its query. */
+    struct slice body;   /* Copied. JSON when not empty. */
+    uint32_t timeout_ms; /* Never 0. */
 };
 
 struct client_answer {

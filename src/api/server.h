@@ -3,8 +3,8 @@
  *
  * The balancer and the controller each run one. It is not the hot path: heads and bodies are read
  * whole (limits below), answers are built whole or streamed a line at a time. A handler answers at
- * once or later, exactly once, with server_answer(); an exchange whose client went away swallows the
- * answer. Access is the file mode's affair: the sockets live in a 0700 folder and are 0600.
+ * once or later, exactly once, with server_answer(); an exchange whose client went away swallows
+ * the answer. Access is the file mode's affair: the sockets live in a 0700 folder and are 0600.
  */
 #pragma once
 
@@ -19,6 +19,7 @@
 enum {
     SERVER_HEAD_BYTES_MAX = 16 * 1024,
     SERVER_BODY_BYTES_MAX = 1024 * 1024,
+    SERVER_ANSWER_BYTES_MAX = 64 * 1024 * 1024,
     SERVER_CONNECTIONS_MAX = 256,
     SERVER_STREAM_BYTES_MAX = 1024 * 1024, /* Unsent bytes of a stream: past it, it is closed. */
     SERVER_IDLE_MS = 60000,
@@ -48,7 +49,8 @@ struct server *server_open(struct loop *, int listen_fd, server_handler *, void 
 void server_close(struct server *);
 
 /* Answers with a whole body, which is copied. */
-void server_answer(struct server_exchange *, int status, const char *content_type, struct slice body);
+void server_answer(struct server_exchange *, int status, const char *content_type,
+                   struct slice body);
 /* {"error": "..."} with the status that stands for the error's kind. */
 void server_answer_error(struct server_exchange *, const struct error *);
 /* A JSON text, 200; frees nothing. A text that failed (limit) becomes a 500. */
@@ -62,7 +64,9 @@ void server_stream_begin(struct server_exchange *, void (*on_close)(void *), voi
 void server_stream_send(struct server_exchange *, struct slice line);
 void server_stream_end(struct server_exchange *);
 
-/* Value of a query parameter, percent-decoded into `out` (NUL-terminated); false when absent or bad. */
+/* Value of a query parameter, percent-decoded into `out` (NUL-terminated); false when absent or
+ * bad. */
 bool server_query(const struct server_request *, const char *name, char *out, size_t size);
-/* Splits a path at '/' into at most `max` slices; returns how many, or max + 1 when there are more. */
+/* Splits a path at '/' into at most `max` slices; returns how many, or max + 1 when there are more.
+ */
 size_t server_path_split(struct slice path, struct slice *parts, size_t max);
