@@ -72,7 +72,7 @@ enum h1_fault {
     H1_FAULT_CODING_VERSION,    /* Transfer-Encoding in HTTP/1.0. */
     H1_FAULT_CONNECTION,        /* Not a list of tokens. */
     H1_FAULT_NOMINATED,         /* Connection names a field that no hop may drop. */
-    H1_FAULT_UPGRADE,           /* Not a list of protocols; a 101 that nobody asked for. */
+    H1_FAULT_UPGRADE,           /* A 101 that nobody asked for, or without Upgrade. */
     H1_FAULT_EXPECT,            /* 417: other than 100-continue. */
     H1_FAULT_MAX_FORWARDS,      /* Not a number, or given twice. */
     H1_FAULT_BODY,              /* A body on TRACE or CONNECT. */
@@ -183,16 +183,17 @@ enum h1_framing {
 struct h1_head {
     uint64_t seen; /* Bit H1_SEEN(id) for each known field present. */
     uint64_t content_length;
-    uint16_t start;      /* Of the first line: 2 if an empty line came before it, else 0. */
-    uint16_t fields_at;  /* The first field line (or the empty line, if there is none). */
-    uint16_t fields_end; /* The empty line that ends the head. */
-    uint16_t size;       /* The body starts here. */
-    uint16_t count;      /* Of headers. */
-    uint8_t minor;       /* HTTP/1.minor: 0 or 1. */
-    uint8_t fault;       /* enum h1_fault, with H1_BAD. */
-    uint8_t framing;     /* enum h1_framing */
-    bool keep_alive;     /* The sender will go on after this message (RFC 9112 9.3). */
-    bool dropping;       /* At least one header has H1_DROP. */
+    uint16_t start;             /* Of the first line: 2 if an empty line came before it, else 0. */
+    uint16_t fields_at;         /* The first field line (or the empty line, if there is none). */
+    uint16_t fields_end;        /* The empty line that ends the head. */
+    uint16_t size;              /* The body starts here. */
+    uint16_t count;             /* Of headers. */
+    uint8_t minor;              /* HTTP/1.minor: 0 or 1. */
+    uint8_t fault;              /* enum h1_fault, with H1_BAD. */
+    uint8_t framing;            /* enum h1_framing */
+    bool keep_alive;            /* The sender will go on after this message (RFC 9112 9.3). */
+    bool dropping;              /* At least one header has H1_DROP. */
+    uint8_t first[H1_ID_COUNT]; /* Where in headers a known field comes first, if seen. */
     struct h1_header headers[H1_HEADERS_MAX];
 };
 
@@ -251,11 +252,14 @@ enum h1_result h1_parse_request(const char *data, size_t size, const struct h1_l
 enum h1_result h1_parse_response(const char *data, size_t size, const struct h1_limits *,
                                  struct h1_asked, uint32_t *scanned, struct h1_response *);
 
-/* The first header with this id (not H1_ID_OTHER), or NULL. */
-const struct h1_header *h1_find(const struct h1_head *, enum h1_id);
-
 /* Is `text` a legal host[:port] (RFC 9110 7.2)? DNS names, IPv4, [IPv6]; not empty. */
 bool h1_host_valid(struct slice text);
+
+/* The first header with this id (not H1_ID_OTHER), or NULL. */
+static inline const struct h1_header *h1_find(const struct h1_head *head, enum h1_id id)
+{
+    return head->seen & H1_SEEN(id) ? &head->headers[head->first[id]] : NULL;
+}
 
 static inline struct slice h1_slice(const char *data, struct h1_span span)
 {
