@@ -187,7 +187,10 @@ void pick_set_weight(struct pick *pick, uint32_t index, uint32_t weight)
     if (weight > 0)
         host->stride = STRIDE_ONE / weight;
     sums_add(pick, index, (uint64_t)weight - former);
-    pick->pickable += (weight > 0) - (former > 0);
+    if (former == 0)
+        pick->pickable++;
+    else if (weight == 0)
+        pick->pickable--;
 }
 
 /* The heap's first host that was not tried. PICK_NONE when all were. */

@@ -8,8 +8,8 @@
  *
  * The policies:
  * - round_robin: earliest virtual deadline first. Each host's turn comes every 1/weight of virtual
- *   time (Waldspurger and Weihl, "Stride Scheduling", 1995): n picks give each host its share of n,
- *   give or take one, evenly spread.
+ *   time (Waldspurger and Weihl, "Stride Scheduling", 1995): a whole cycle gives each host exactly
+ *   its weight, and at any moment no two hosts are more than one turn apart.
  * - least_requests: an idle host first, else least (in flight + 1) / weight ("never queue" of the
  *   Linux Virtual Server, Zhang 2000); ties by turn, as round_robin.
  * - power_of_two: two hosts drawn by weight, the one with less in flight for its weight
