@@ -63,5 +63,3 @@ bool store_scan(struct store *, const char *prefix, store_each *each, void *cont
  * that has seen it refuses whoever opened the store before.
  */
 uint64_t store_token(const struct store *);
-/* A whole, consistent copy in a new file, while the store is in use. */
-bool store_export(struct store *, const char *path, struct error *);
