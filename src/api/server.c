@@ -1,7 +1,7 @@
 #include "api/server.h"
 
 #include "base/check.h"
-#include "base/json.h"
+#include "base/writer.h"
 #include "proto/h1.h"
 
 #include <errno.h>
@@ -153,12 +153,12 @@ void server_answer(struct server_exchange *exchange, int status, const char *typ
 void server_answer_error(struct server_exchange *exchange, const struct error *error)
 {
     struct text text;
-    struct json json;
+    struct writer json;
     text_init(&text, 4 * ERROR_TEXT_MAX);
-    json_init(&json, &text);
-    json_object(&json, NULL);
-    json_string(&json, "error", error->text);
-    json_end(&json);
+    writer_init(&json, &text);
+    writer_object(&json, NULL);
+    writer_string(&json, "error", error->text);
+    writer_end(&json);
     text_add_char(&text, '\n');
     server_answer(exchange, error_http_status(error->kind), "application/json", text_slice(&text));
     text_done(&text);

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/histogram.h"
-#include "base/json.h"
+#include "base/writer.h"
 #include "base/list.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -122,18 +122,18 @@ END_TEST
 START_TEST(test_json_escapes_and_nests)
 {
     struct text text;
-    struct json json;
+    struct writer json;
     text_init(&text, 4096);
-    json_init(&json, &text);
-    json_object(&json, NULL);
-    json_string(&json, "name", "a\"b\n\xff\xc3\xa9");
-    json_array(&json, "list");
-    json_u64(&json, NULL, 1);
-    json_double(&json, NULL, 33.5);
-    json_double(&json, NULL, (double)INFINITY);
-    json_end(&json);
-    json_bool(&json, "on", true);
-    json_end(&json);
+    writer_init(&json, &text);
+    writer_object(&json, NULL);
+    writer_string(&json, "name", "a\"b\n\xff\xc3\xa9");
+    writer_array(&json, "list");
+    writer_u64(&json, NULL, 1);
+    writer_double(&json, NULL, 33.5);
+    writer_double(&json, NULL, (double)INFINITY);
+    writer_end(&json);
+    writer_bool(&json, "on", true);
+    writer_end(&json);
     ck_assert_str_eq(text.data,
                      "{\"name\":\"a\\\"b\\n\\ufffd\xc3\xa9\",\"list\":[1,33.5,null],\"on\":true}");
     text_done(&text);
