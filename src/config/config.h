@@ -107,7 +107,7 @@ struct config_host {
     struct config_address address;
     const char *zone;    /* NULL when not given. */
     const char *group;   /* Replica group; NULL when not given. */
-    const char *machine; /* Defaults to the ssh target, else to the host's own name. */
+    const char *machine; /* Defaults to the ssh target without its user, else to "TIER/NAME". */
     enum config_driver driver;
     const char *ssh; /* [user@]host[:port]; NULL unless given. */
     uint32_t weight; /* 1 to 1000; 100 when not given. */
@@ -173,6 +173,12 @@ struct config_key {
     enum config_key_hash hash;
 };
 
+/* Where a host of a name is: a hash table of places in `hosts`, for config_host_find() alone. */
+struct config_index {
+    uint32_t *slots; /* Place + 1; 0 is free. */
+    size_t mask;
+};
+
 struct config_tier {
     struct config_place place;
     const char *name;
@@ -207,6 +213,7 @@ struct config_tier {
     struct config_host *hosts; /* Standbys follow the others. */
     size_t host_count;         /* All, standbys included. */
     size_t standby_count;
+    struct config_index host_index;
     struct config_update update;
     struct config_warm warm;
 };
@@ -228,6 +235,13 @@ struct config_listener {
     size_t route_count;
 };
 
+/* A file that the config names and that must be there: config itself never looks. */
+struct config_file {
+    struct config_place place;
+    const char *setting; /* "listen.tls.certificate" */
+    const char *path;
+};
+
 struct config {
     struct arena arena;
     uint32_t references;
@@ -238,6 +252,10 @@ struct config {
     size_t listener_count;
     struct config_tier *tiers;
     size_t tier_count;
+
+    struct config_file *files;
+    size_t file_count;
+    size_t file_capacity;
 
     const char *state; /* As written, `sqlite:PATH` or `etcd://...`. */
     const char *admin; /* Directory of sockets and pid file. */
@@ -273,11 +291,18 @@ struct config_problem {
     const char *text;
 };
 
+/*
+ * The findings, in file order. When there are more than fit, warnings make room for the other two,
+ * and later places for earlier ones.
+ */
 struct config_problems {
     struct arena arena; /* Holds the texts. */
+    const char *file;   /* The name in messages; config_parse() sets it. */
     struct config_problem items[CONFIG_PROBLEMS_MAX];
     size_t count;
-    size_t errors; /* All found, also those past the array. */
+    size_t errors; /* All found, also those past the array; so are the next two. */
+    size_t unbuilt;
+    size_t warnings;
 };
 
 void config_problems_init(struct config_problems *);
@@ -285,7 +310,7 @@ void config_problems_done(struct config_problems *);
 
 /*
  * Parses and judges `text`. Returns a config with one reference, or NULL when there is any error.
- * `problems` receives errors (all of them, in file order) and warnings.
+ * `problems` receives errors (all of them, in file order) and warnings; it borrows `file`.
  */
 struct config *config_parse(const char *file, struct slice text, struct config_problems *);
 
@@ -295,6 +320,10 @@ void config_unref(struct config *); /* Accepts NULL. */
 /* NULL when there is none of that name. */
 const struct config_tier *config_tier_find(const struct config *, const char *name);
 const struct config_host *config_host_find(const struct config_tier *, const char *name);
+
+/* The tier or host whose name is most like a mistyped one; NULL when none is near. */
+const char *config_tier_suggest(const struct config *, const char *name);
+const char *config_host_suggest(const struct config_tier *, const char *name);
 
 /* How many of `hosts` an amount means: max_unavailable rounds down, max_surge rounds up. */
 uint32_t config_amount_floor(struct config_amount, uint32_t hosts);
