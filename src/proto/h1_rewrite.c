@@ -101,7 +101,7 @@ static void put_absolute(struct out *out, const struct h1_request *request)
     out->run = request->head.fields_at;
 }
 
-/* The request line; of all but absolute targets it is kept, with our own version. */
+/* The request line, which is kept unless it holds a whole URI, and the Host that it gives. */
 static void begin_request(struct out *out, const struct h1_request *request)
 {
     const struct h1_head *head = &request->head;
@@ -110,9 +110,8 @@ static void begin_request(struct out *out, const struct h1_request *request)
         put_absolute(out, request);
         return;
     }
-    cut(out, head->fields_at, head->fields_at);
-    out->at[-3] = '1';
     if (request->form == H1_FORM_AUTHORITY) {
+        cut(out, head->fields_at, head->fields_at);
         put_line(out, SLICE("Host: "), h1_slice(out->source, request->host));
     }
 }
@@ -133,6 +132,46 @@ static void put_connection(struct out *out, const struct h1_request *request, bo
     }
 }
 
+/* The fields that came, and after them those that say who the client is. */
+static void put_forwarded(struct out *out, const struct h1_request *request,
+                          const struct h1_rewrite_request *rewrite)
+{
+    const struct h1_head *head = &request->head;
+    const uint64_t lies = rewrite->forwarded_drop
+                              ? H1_SEEN(H1_ID_FORWARDED) | H1_SEEN(H1_ID_X_FORWARDED_FOR) |
+                                    H1_SEEN(H1_ID_X_FORWARDED_HOST) |
+                                    H1_SEEN(H1_ID_X_FORWARDED_PROTO)
+                              : 0;
+    const uint64_t believed = head->seen & ~lies;
+    const bool append = rewrite->client.size > 0 && (believed & H1_SEEN(H1_ID_X_FORWARDED_FOR));
+    size_t from = 0;
+    if (append) {
+        const size_t i = last_of(head, H1_ID_X_FORWARDED_FOR);
+        const struct h1_header *header = &head->headers[i];
+        cut_dropped(out, head, 0, i, lies);
+        cut(out, (size_t)header->value_at + header->value_size, line_end(head, i));
+        put_line(out, header->value_size > 0 ? SLICE(", ") : SLICE(""), rewrite->client);
+        from = i + 1;
+    }
+    if (head->dropping || (head->seen & lies)) {
+        cut_dropped(out, head, from, head->count, lies);
+    }
+    cut(out, head->fields_end, head->size);
+    if (request->host.size == 0 && rewrite->host.size > 0) {
+        put_line(out, SLICE("Host: "), rewrite->host);
+    }
+    if (rewrite->client.size > 0 && !append) {
+        put_line(out, SLICE("X-Forwarded-For: "), rewrite->client);
+    }
+    if (rewrite->scheme.size > 0 && !(believed & H1_SEEN(H1_ID_X_FORWARDED_PROTO))) {
+        put_line(out, SLICE("X-Forwarded-Proto: "), rewrite->scheme);
+    }
+    if (rewrite->forwarded_host && request->host.size > 0 &&
+        !(believed & H1_SEEN(H1_ID_X_FORWARDED_HOST))) {
+        put_line(out, SLICE("X-Forwarded-Host: "), h1_slice(out->source, request->host));
+    }
+}
+
 size_t h1_rewrite_request_bound(const struct h1_request *request,
                                 const struct h1_rewrite_request *rewrite)
 {
@@ -146,50 +185,20 @@ size_t h1_rewrite_request(const struct h1_request *request, const char *source,
 {
     const struct h1_head *head = &request->head;
     ASSERT(head->fault == H1_FAULT_NONE && head->size > head->fields_end);
-    ASSERT(!(request->upgrade && rewrite->close) && request->max_forwards != 0);
     const size_t bound = h1_rewrite_request_bound(request, rewrite);
     if (capacity < bound) {
         return 0;
     }
-    const uint64_t lies = rewrite->forwarded_drop
-                              ? H1_SEEN(H1_ID_FORWARDED) | H1_SEEN(H1_ID_X_FORWARDED_FOR) |
-                                    H1_SEEN(H1_ID_X_FORWARDED_HOST) |
-                                    H1_SEEN(H1_ID_X_FORWARDED_PROTO)
-                              : 0;
-    const uint64_t believed = head->seen & ~lies;
-    const bool append = rewrite->client.size > 0 && (believed & H1_SEEN(H1_ID_X_FORWARDED_FOR));
     struct out out = {.at = to, .source = source};
     begin_request(&out, request);
-    size_t from = 0;
-    if (append) {
-        const size_t i = last_of(head, H1_ID_X_FORWARDED_FOR);
-        const struct h1_header *header = &head->headers[i];
-        cut_dropped(&out, head, 0, i, lies);
-        cut(&out, (size_t)header->value_at + header->value_size, line_end(head, i));
-        put_line(&out, header->value_size > 0 ? SLICE(", ") : SLICE(""), rewrite->client);
-        from = i + 1;
-    }
-    if (head->dropping || (head->seen & lies)) {
-        cut_dropped(&out, head, from, head->count, lies);
-    }
-    cut(&out, head->fields_end, head->size);
-    if (request->host.size == 0 && rewrite->host.size > 0) {
-        put_line(&out, SLICE("Host: "), rewrite->host);
-    }
-    if (rewrite->client.size > 0 && !append) {
-        put_line(&out, SLICE("X-Forwarded-For: "), rewrite->client);
-    }
-    if (rewrite->scheme.size > 0 && !(believed & H1_SEEN(H1_ID_X_FORWARDED_PROTO))) {
-        put_line(&out, SLICE("X-Forwarded-Proto: "), rewrite->scheme);
-    }
-    if (rewrite->forwarded_host && request->host.size > 0 &&
-        !(believed & H1_SEEN(H1_ID_X_FORWARDED_HOST))) {
-        put_line(&out, SLICE("X-Forwarded-Host: "), h1_slice(source, request->host));
+    put_forwarded(&out, request, rewrite);
+    if (request->form != H1_FORM_ABSOLUTE) {
+        to[head->fields_at - head->start - 3] = '1'; /* HTTP/1.x CRLF */
     }
     put_via(&out, head, rewrite->via);
     put_connection(&out, request, rewrite->close);
-    if (request->max_forwards > 0) {
-        put_max_forwards(&out, request->max_forwards - 1);
+    if (request->max_forwards >= 0) {
+        put_max_forwards(&out, request->max_forwards > 0 ? request->max_forwards - 1 : 0);
     }
     put(&out, rewrite->insert);
     put(&out, SLICE("\r\n"));

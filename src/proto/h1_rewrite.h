@@ -22,13 +22,14 @@ struct h1_rewrite_request {
     struct slice insert; /* Whole lines, each with its CRLF. */
     bool forwarded_host; /* Adds X-Forwarded-Host with the request's host, if absent. */
     bool forwarded_drop; /* The client is no trusted proxy: Forwarded and X-Forwarded-* are lies. */
-    bool close;          /* Adds "Connection: close". Not together with an upgrade. */
+    bool close;          /* Adds "Connection: close"; ignored with an upgrade. */
 };
 
 /*
  * Absolute form becomes origin form, with Host from the target. An upgrade keeps its Upgrade and
  * gets "Connection: upgrade"; te_trailers is told on; Max-Forwards of TRACE and OPTIONS goes down
- * by one (the caller has answered 0 itself).
+ * by one (a request with 0 is not forwarded at all: the caller answers it). To forward a request
+ * without its upgrade, clear `upgrade` first.
  */
 size_t h1_rewrite_request(const struct h1_request *, const char *source,
                           const struct h1_rewrite_request *, char *out, size_t capacity);
