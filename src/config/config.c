@@ -35,6 +35,7 @@ static struct config *create(const char *file, struct slice text)
 
 struct config *config_parse(const char *file, struct slice text, struct config_problems *problems)
 {
+    ASSERT(problems->errors == 0);
     problems->file = file;
     if (text.size > CONFIG_BYTES_MAX) {
         config_problem_add(problems, (struct config_about){.severity = CONFIG_ERROR},
@@ -52,7 +53,7 @@ struct config *config_parse(const char *file, struct slice text, struct config_p
     const struct config_node *root = config_yaml_parse(&scratch, text, problems);
     if (root != NULL) {
         config_read(config, root, &scratch, problems);
-        if (problems->errors == 0)
+        if (root->kind == CONFIG_NODE_MAPPING)
             config_check(config, root, &scratch, problems);
     }
     arena_done(&scratch);

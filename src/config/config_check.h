@@ -5,6 +5,9 @@
 
 #include "config/config_yaml.h"
 
-/* The config was read without an error. `root` tells where its settings stand. */
+/*
+ * The config was read from `root`, perhaps with errors: what they touched (flawed nodes) is left
+ * alone here, so that one mistake is one message.
+ */
 void config_check(struct config *, const struct config_node *root, struct arena *scratch,
                   struct config_problems *);

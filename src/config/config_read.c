@@ -146,8 +146,9 @@ static const struct config_section *section_outside(const struct config_reader *
     return NULL;
 }
 
-static void on_unknown(const struct config_reader *reader, const struct config_section *section,
-                       const struct config_node *node)
+/* Returns the setting of this section that was probably meant; NULL when there is none. */
+static const char *on_unknown(const struct config_reader *reader,
+                              const struct config_section *section, const struct config_node *node)
 {
     const struct config_quote key = config_quote(node->key);
     struct config_where where = config_read_where(reader);
@@ -165,7 +166,7 @@ static void on_unknown(const struct config_reader *reader, const struct config_s
                            "unknown setting '%s'%s%s; it belongs to %s%s: indent it less", key.text,
                            in, where.text, outside->name == NULL ? "the top of the file" : "a ",
                            outside->name == NULL ? "" : outside->name);
-        return;
+        return NULL;
     }
     struct config_suggestion suggestion;
     config_suggestion_init(&suggestion, node->key);
@@ -179,7 +180,7 @@ static void on_unknown(const struct config_reader *reader, const struct config_s
                            key.text, in, where.text, suggestion.best,
                            under == NULL ? "" : " under '", under == NULL ? "" : under,
                            under == NULL ? "" : "'");
-        return;
+        return under == NULL ? suggestion.best : NULL;
     }
     char known[SENTENCE_MAX / 2] = "";
     size_t used = 0;
@@ -188,6 +189,7 @@ static void on_unknown(const struct config_reader *reader, const struct config_s
                                  section->rows[i].name);
     config_read_report(reader, finding, "unknown setting '%s'%s%s; known here: %s", key.text, in,
                        where.text, known);
+    return NULL;
 }
 
 /* ---- Values ---- */
@@ -288,15 +290,14 @@ static void note_file(struct config_reader *reader, const struct config_setting 
     memcpy(&file->path, (const char *)fields + row->offset, sizeof file->path);
 }
 
-/* True when the value of a row that is not built asks for what is not built. */
+/* A switch that is not built may be off, an amount zero. */
 static bool asks_for_unbuilt(const struct config_setting *row, const void *fields)
 {
     const char *at = (const char *)fields + row->offset;
     if (row->type == CONFIG_TYPE_SWITCH)
         return *(const bool *)at;
-    if (row->type == CONFIG_TYPE_AMOUNT)
-        return ((const struct config_amount *)(const void *)at)->value != 0;
-    return row->unbuilt;
+    return row->type == CONFIG_TYPE_AMOUNT &&
+           ((const struct config_amount *)(const void *)at)->value != 0;
 }
 
 static void read_scalar(struct config_reader *reader, const struct config_setting *row,
@@ -470,10 +471,13 @@ static void read_subsection(struct config_reader *reader, const struct config_se
 }
 
 static void read_value(struct config_reader *reader, const struct config_setting *row,
-                       const struct config_node *node, void *fields)
+                       struct config_node *node, void *fields)
 {
+    const size_t errors = reader->problems->errors;
     if (row->given != 0)
         *((bool *)fields + row->given - 1) = true;
+    if (row->unbuilt && row->type != CONFIG_TYPE_SWITCH && row->type != CONFIG_TYPE_AMOUNT)
+        on_unbuilt(reader, row->name, node, NULL);
     switch (row->type) {
     case CONFIG_TYPE_FLAGS: read_flags(reader, row, node, fields); break;
     case CONFIG_TYPE_PACKAGES: read_packages(reader, row, node, fields); break;
@@ -483,10 +487,9 @@ static void read_value(struct config_reader *reader, const struct config_setting
     case CONFIG_TYPE_LISTENERS: read_listeners(reader, row, node); break;
     case CONFIG_TYPE_TIERS: read_tiers(reader, row, node); break;
     case CONFIG_TYPE_HOSTS: break; /* Both lists together, at the end of their tier. */
-    default: read_scalar(reader, row, node, fields); return;
+    default: read_scalar(reader, row, node, fields); break;
     }
-    if (row->unbuilt)
-        on_unbuilt(reader, row->name, node, NULL);
+    node->flawed = reader->problems->errors != errors;
 }
 
 static void on_missing(const struct config_reader *reader, const struct config_setting *row,
@@ -511,17 +514,18 @@ bool config_read_section(struct config_reader *reader, const struct config_secti
         return false;
     ASSERT(reader->section_depth < CONFIG_SECTIONS_MAX);
     reader->sections[reader->section_depth++] = section;
+    const char *meant = NULL; /* A missing setting that is there with a typo is not missing. */
     CONFIG_YAML_EACH(child, node)
     {
         const struct config_setting *row = config_section_find(section, child->key);
         if (row != NULL)
             read_value(reader, row, child, fields);
         else if (!slice_is(child->key, "<<"))
-            on_unknown(reader, section, child);
+            meant = on_unknown(reader, section, child);
     }
     for (size_t i = 0; i < section->count; i++) {
         const struct config_setting *row = &section->rows[i];
-        if (row->required && config_yaml_find(node, row->name) == NULL)
+        if (row->required && row->name != meant && config_yaml_find(node, row->name) == NULL)
             on_missing(reader, row, node);
     }
     reader->section_depth--;
@@ -580,9 +584,10 @@ static void read_routes(struct config_reader *reader, const struct config_settin
 }
 
 static void read_listener(struct config_reader *reader, const struct config_section *section,
-                          const struct config_node *node, struct config_listener *listener)
+                          struct config_node *node, struct config_listener *listener)
 {
     struct config_listener_entry entry = {.listener.place = node->place};
+    const size_t errors = reader->problems->errors;
     const struct config_node *address = config_yaml_find(node, "address");
     reader->listener =
         address != NULL && address->kind == CONFIG_NODE_SCALAR ? address->text.data : "";
@@ -599,6 +604,7 @@ static void read_listener(struct config_reader *reader, const struct config_sect
                                config_read_where(reader).text);
     }
     reader->listener = NULL;
+    node->flawed = reader->problems->errors != errors;
     *listener = entry.listener;
     if (!entry.tier_given || listener->routes != NULL)
         return;
@@ -630,8 +636,17 @@ static void read_listeners(struct config_reader *reader, const struct config_set
 
 /* ---- tiers ---- */
 
+static void read_hosts(struct config_reader *reader, struct config_tier *tier,
+                       struct config_node *hosts, struct config_node *standby)
+{
+    const size_t errors = reader->problems->errors;
+    config_hosts_read(reader, tier, hosts, standby);
+    if (hosts != NULL)
+        hosts->flawed = reader->problems->errors != errors;
+}
+
 static void read_tier(struct config_reader *reader, const struct config_section *section,
-                      const struct config_node *node, struct config_tier *tier)
+                      struct config_node *node, struct config_tier *tier)
 {
     tier->place = node->key_place;
     tier->name = arena_text(reader->arena, node->key);
@@ -650,8 +665,8 @@ static void read_tier(struct config_reader *reader, const struct config_section 
         const struct config_node *update = config_yaml_find(node, "update");
         if (update != NULL)
             tier->update.place = update->key_place;
-        config_hosts_read(reader, tier, config_yaml_find(node, "hosts"),
-                          config_yaml_find(node, "standby"));
+        read_hosts(reader, tier, config_yaml_find(node, "hosts"),
+                   config_yaml_find(node, "standby"));
     }
     reader->label_depth = 0;
     config_read_leave(reader);
