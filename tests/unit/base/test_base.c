@@ -2,10 +2,10 @@
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/histogram.h"
-#include "base/writer.h"
 #include "base/list.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "base/writer.h"
 #include "unit.h"
 
 #include <math.h>
