@@ -36,19 +36,21 @@ void histogram_init(struct histogram *histogram)
     memset(histogram, 0, sizeof *histogram);
 }
 
+/* Relaxed atomics for the one writer and its readers: plain moves on every machine we know. */
 void histogram_record(struct histogram *histogram, uint64_t value)
 {
-    histogram->buckets[bucket_of(value)]++;
-    histogram->sum += value;
-    histogram->count++;
+    uint32_t *bucket = &histogram->buckets[bucket_of(value)];
+    __atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&histogram->sum, histogram->sum + value, __ATOMIC_RELAXED);
+    __atomic_store_n(&histogram->count, histogram->count + 1, __ATOMIC_RELAXED);
 }
 
 void histogram_merge(struct histogram *histogram, const struct histogram *other)
 {
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        histogram->buckets[i] += other->buckets[i];
-    histogram->sum += other->sum;
-    histogram->count += other->count;
+        histogram->buckets[i] += __atomic_load_n(&other->buckets[i], __ATOMIC_RELAXED);
+    histogram->sum += __atomic_load_n(&other->sum, __ATOMIC_RELAXED);
+    histogram->count += __atomic_load_n(&other->count, __ATOMIC_RELAXED);
 }
 
 void histogram_subtract(struct histogram *newer, const struct histogram *older)

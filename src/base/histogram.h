@@ -3,8 +3,8 @@
  *
  * Each power of two is cut into 32 equal parts, so a quantile is within 1/32 (3.2 %) of the truth
  * (the layout of HdrHistogram, Gil Tene). Values are in the caller's unit, up to 2^40 - 1; larger
- * ones count in the last bucket. One writer; a reader in another thread may see a sum that is a few
- * short.
+ * ones count in the last bucket. One writer; another thread may read by histogram_merge(), and sees
+ * counts that are at most a few short.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ struct histogram {
 
 void histogram_init(struct histogram *);
 void histogram_record(struct histogram *, uint64_t value);
-/* Adds `other` into this one. */
+/* Adds `other` into this one; `other` may be written by its thread meanwhile. */
 void histogram_merge(struct histogram *, const struct histogram *other);
 /* What was counted between two copies of one histogram: newer - older. */
 void histogram_subtract(struct histogram *newer, const struct histogram *older);

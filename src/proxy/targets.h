@@ -130,8 +130,9 @@ void targets_worker_detach(struct targets_worker *);
 
 /*
  * Picks a target of the tier and counts one try in flight on it until targets_end(). `tried` (may
- * be NULL) holds the targets this request has tried; the pick is added to it. TARGET_NONE: no
- * target can take it now (hold it). `now_ms` is the loop's time.
+ * be NULL) belongs to one request and one tier, zero at first: it remembers the picks, and none is
+ * picked again while another host can take the request. TARGET_NONE: no target can take it now
+ * (hold it). `now_ms` is the loop's time.
  */
 uint32_t targets_take(struct targets_worker *, size_t tier, struct pick_tried *tried,
                       uint64_t now_ms);

@@ -81,9 +81,10 @@ bool weights_read_start(int start_fd, void (*on_change)(void *, const struct wei
                         void *context, struct error *);
 
 /*
- * Sends a change. Exactly one on_done, later, with NULL once the parent has it on disk, or with the
- * error: then the parent has the former value (should it acknowledge after WEIGHTS_ACK_MS, it is
- * sent `former` again). False when it could not even be sent; on_done is not called then.
+ * Sends a change. Exactly one on_done, later: with NULL once the parent has it on disk, or with an
+ * error, and then the parent has the former weight (when its answer comes after WEIGHTS_ACK_MS, the
+ * former weight is sent again). One change a host at a time. False when it could not even be sent
+ * (ERROR_UNREACHABLE); on_done is not called then.
  */
 typedef void weights_done(void *context, const struct error *error);
 bool weights_send(struct weights *, const struct weights_change *change, uint32_t former_weight,
