@@ -47,7 +47,8 @@ struct access_entry {
     const char *target_name; /* The last host tried; NULL when none. */
 };
 
-/* Takes the fd over. Starts the log's thread. NULL: memory or the OS. */
+/* Takes the fd over (on failure it stays the caller's). Starts the log's thread. NULL: memory or
+ * the OS. */
 struct access_log *access_log_open(int fd, enum config_log_format, uint32_t workers,
                                    struct error *);
 /* All workers have ended. Writes what is left, for ACCESS_LOG_STOP_MS at most. Accepts NULL. */
