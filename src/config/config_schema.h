@@ -78,7 +78,6 @@ struct config_section {
     const char *name; /* "tier", as messages call it; NULL: the whole file. */
     const struct config_setting *rows;
     size_t count;
-    const char *help;
 };
 
 /* The texts of a host, each of which may hold a range. */
