@@ -26,10 +26,11 @@
 struct host; /* Opaque: each driver puts its own struct behind it. */
 
 enum {
-    HOST_ID_MAX = 120,            /* Bytes of a job's id. */
-    HOST_WORDS_MAX = 256,         /* Of packages, of an argv. */
-    HOST_WORD_BYTES_MAX = 4096,   /* Of one word of them. */
-    HOST_OUTPUT_BYTES_MAX = 4096, /* The tail of the job's output that a result carries. */
+    HOST_ID_MAX = 120,                /* Bytes of a job's id. */
+    HOST_WORDS_MAX = 256,             /* Of packages, of an argv. */
+    HOST_WORD_BYTES_MAX = 4096,       /* Of one word of them. */
+    HOST_WORDS_BYTES_MAX = 64 * 1024, /* Of all words of an argv. */
+    HOST_OUTPUT_BYTES_MAX = 4096,     /* The tail of the job's output that a result carries. */
     HOST_VERSIONS_BYTES_MAX = 128 * 1024,
     HOST_GRACE_MS = 5000, /* What on_done may take beyond the timeout. */
 };
@@ -78,7 +79,7 @@ enum host_outcome {
 struct host_result {
     enum host_outcome outcome;
     int exit_status;          /* Of the command, apt or systemctl; 0 when none ran. */
-    bool recorded;            /* This id had ended before: the result is the one of then. */
+    bool recorded;            /* An earlier start of this id did the work. */
     bool put_back_possible;   /* INSTALL: the old packages are kept or can be fetched. */
     struct host_facts before; /* Just before the work was begun. */
     struct host_facts after;  /* Just after it; FACTS fills this one. */
