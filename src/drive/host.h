@@ -64,6 +64,9 @@ struct host_facts {
     const char *boot_id;
     const char *kernel;   /* uname -r. */
     const char *versions; /* "openssl=3.0.15-1 libssl3=3.0.15-1"; not installed: "openssl=". */
+    /* FACTS with packages or `security`: what INSTALL without a version would bring, written as
+     * versions (packages lists refreshed first); the same text as `versions`: nothing newer. */
+    const char *candidates;
     uint64_t uptime_s;
     bool reboot_required;
 };
