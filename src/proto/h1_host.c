@@ -11,7 +11,7 @@ enum {
 /* Four decimal numbers up to 255, without leading zeros (RFC 3986 3.2.2). */
 static bool is_ipv4(const char *at, const char *end)
 {
-    for (int octet = 0; octet < 4; octet++) {
+    for (int octet = 0;; octet++) {
         const char *stop = h1_skip(at, end, H1_CLASS_DIGIT);
         uint64_t value;
         if (stop - at > 3 || !slice_to_u64((struct slice){at, (size_t)(stop - at)}, &value) ||
@@ -26,7 +26,6 @@ static bool is_ipv4(const char *at, const char *end)
         }
         at = stop + 1;
     }
-    return false;
 }
 
 /* RFC 3986 3.2.2, IPv6address: no zone, no IPvFuture. */

@@ -211,7 +211,9 @@ static struct step read_version(struct line *line, struct h1_request *request)
 {
     static const char form[] = "HTTP/1.1\r\n";
     const char *at = line->at;
-    for (int i = 0; i < VERSION_LINE_SIZE; i++) {
+    const bool usual =
+        line->end - at >= VERSION_LINE_SIZE && memcmp(at, form, VERSION_LINE_SIZE) == 0;
+    for (int i = 0; i < VERSION_LINE_SIZE && !usual; i++) {
         if (at + i == line->end) {
             return step_more;
         }

@@ -123,75 +123,76 @@ START_TEST(test_accepted)
 }
 END_TEST
 
+static const struct {
+    enum h1_fault fault;
+    size_t at; /* Of the byte that is wrong. */
+    struct slice text;
+} refusals[] = {
+    {H1_FAULT_CHUNK_SIZE, 0, TEXT("\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 0, TEXT(";a\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 0, TEXT(" 5\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 0, TEXT("+5\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 0, TEXT("-5\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 1, TEXT("0x5\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 1, TEXT("5_0\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 1, TEXT("5\0\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 16, TEXT("00000000000000005\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 15, TEXT("8000000000000000\r\n")},
+    {H1_FAULT_CHUNK_SIZE, 15, TEXT("ffffffffffffffff\r\n")},
+    {H1_FAULT_BARE_LF, 1, TEXT("5\nhello\r\n")},
+    {H1_FAULT_BARE_CR, 2, TEXT("5\rhello\r\n")},
+    {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5 \r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;;a\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;=a\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 3, TEXT("5;a,b\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a b\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a \r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a=\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a=;b\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=b=c\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=b\"c\"\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 7, TEXT("5;a=\"b\"c\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 6, TEXT("5;a=\"b\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 6, TEXT("5;a=\"\\\r\nhello")},
+    {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=\"\0\"\r\nhello")},
+    {H1_FAULT_BARE_LF, 3, TEXT("5;a\nhello")},
+    {H1_FAULT_BARE_LF, 2, TEXT("5;\nhello")},
+    {H1_FAULT_BARE_LF, 6, TEXT("5;a=\"b\nhello")},
+    {H1_FAULT_BARE_CR, 4, TEXT("5;a\rX")},
+    {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nxy\r\n")},
+    {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nx\n0\r\n\r\n")},
+    {H1_FAULT_CHUNK_END, 5, TEXT("1\r\nx\rX")},
+    {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nx0\r\n\r\n")},
+    {H1_FAULT_BARE_LF, 3, TEXT("0\r\n\n")},
+    {H1_FAULT_BARE_CR, 4, TEXT("0\r\n\rX")},
+    {H1_FAULT_FOLDED, 3, TEXT("0\r\n X: a\r\n\r\n")},
+    {H1_FAULT_FOLDED, 9, TEXT("0\r\nX: a\r\n\tb\r\n\r\n")},
+    {H1_FAULT_NAME, 3, TEXT("0\r\n: a\r\n\r\n")},
+    {H1_FAULT_NAME, 4, TEXT("0\r\nX\r\n\r\n")},
+    {H1_FAULT_NAME, 3, TEXT("0\r\n\0: a\r\n\r\n")},
+    {H1_FAULT_NAME_BLANK, 4, TEXT("0\r\nX : a\r\n\r\n")},
+    {H1_FAULT_BARE_LF, 4, TEXT("0\r\nX\n\r\n")},
+    {H1_FAULT_BARE_LF, 5, TEXT("0\r\nX:\n\r\n")},
+    {H1_FAULT_BARE_CR, 6, TEXT("0\r\nX:\rY\r\n")},
+    {H1_FAULT_VALUE, 6, TEXT("0\r\nX:a\0\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 7, TEXT("0\r\nHost: a\r\n\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 17, TEXT("0\r\nCONTENT-length: 3\r\n\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 17, TEXT("0\r\nContent_Length: 3\r\n\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 20, TEXT("0\r\nTransfer-Encoding: chunked\r\n\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 22, TEXT("0\r\nX: 1\r\nAuthorization: x\r\n\r\n")},
+    {H1_FAULT_TRAILER_FORBIDDEN, 18, TEXT("0\r\nX-Forwarded-For: x\r\n\r\n")},
+};
+
 START_TEST(test_refused)
 {
-    static const struct {
-        enum h1_fault fault;
-        size_t at; /* Of the byte that is wrong. */
-        struct slice text;
-    } rows[] = {
-        {H1_FAULT_CHUNK_SIZE, 0, TEXT("\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 0, TEXT(";a\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 0, TEXT(" 5\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 0, TEXT("+5\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 0, TEXT("-5\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 1, TEXT("0x5\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 1, TEXT("5_0\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 1, TEXT("5\0\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 16, TEXT("00000000000000005\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 15, TEXT("8000000000000000\r\n")},
-        {H1_FAULT_CHUNK_SIZE, 15, TEXT("ffffffffffffffff\r\n")},
-        {H1_FAULT_BARE_LF, 1, TEXT("5\nhello\r\n")},
-        {H1_FAULT_BARE_CR, 2, TEXT("5\rhello\r\n")},
-        {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5 \r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;;a\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 2, TEXT("5;=a\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 3, TEXT("5;a,b\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a b\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a \r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a=\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 4, TEXT("5;a=;b\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=b=c\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=b\"c\"\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 7, TEXT("5;a=\"b\"c\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 6, TEXT("5;a=\"b\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 6, TEXT("5;a=\"\\\r\nhello")},
-        {H1_FAULT_CHUNK_EXTENSION, 5, TEXT("5;a=\"\0\"\r\nhello")},
-        {H1_FAULT_BARE_LF, 3, TEXT("5;a\nhello")},
-        {H1_FAULT_BARE_LF, 2, TEXT("5;\nhello")},
-        {H1_FAULT_BARE_LF, 6, TEXT("5;a=\"b\nhello")},
-        {H1_FAULT_BARE_CR, 4, TEXT("5;a\rX")},
-        {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nxy\r\n")},
-        {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nx\n0\r\n\r\n")},
-        {H1_FAULT_CHUNK_END, 5, TEXT("1\r\nx\rX")},
-        {H1_FAULT_CHUNK_END, 4, TEXT("1\r\nx0\r\n\r\n")},
-        {H1_FAULT_BARE_LF, 3, TEXT("0\r\n\n")},
-        {H1_FAULT_BARE_CR, 4, TEXT("0\r\n\rX")},
-        {H1_FAULT_FOLDED, 3, TEXT("0\r\n X: a\r\n\r\n")},
-        {H1_FAULT_FOLDED, 9, TEXT("0\r\nX: a\r\n\tb\r\n\r\n")},
-        {H1_FAULT_NAME, 3, TEXT("0\r\n: a\r\n\r\n")},
-        {H1_FAULT_NAME, 4, TEXT("0\r\nX\r\n\r\n")},
-        {H1_FAULT_NAME, 3, TEXT("0\r\n\0: a\r\n\r\n")},
-        {H1_FAULT_NAME_BLANK, 4, TEXT("0\r\nX : a\r\n\r\n")},
-        {H1_FAULT_BARE_LF, 4, TEXT("0\r\nX\n\r\n")},
-        {H1_FAULT_BARE_LF, 5, TEXT("0\r\nX:\n\r\n")},
-        {H1_FAULT_BARE_CR, 6, TEXT("0\r\nX:\rY\r\n")},
-        {H1_FAULT_VALUE, 6, TEXT("0\r\nX:a\0\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 7, TEXT("0\r\nHost: a\r\n\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 17, TEXT("0\r\nCONTENT-length: 3\r\n\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 17, TEXT("0\r\nContent_Length: 3\r\n\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 20, TEXT("0\r\nTransfer-Encoding: chunked\r\n\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 22, TEXT("0\r\nX: 1\r\nAuthorization: x\r\n\r\n")},
-        {H1_FAULT_TRAILER_FORBIDDEN, 18, TEXT("0\r\nX-Forwarded-For: x\r\n\r\n")},
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const struct outcome outcome = decode(rows[i].text);
-        ck_assert_msg(outcome.result == H1_BAD, "accepted: %s", rows[i].text.data);
-        ck_assert_msg(outcome.fault == rows[i].fault, "%s: %s", h1_fault_name(outcome.fault),
-                      rows[i].text.data);
-        ck_assert_msg(outcome.consumed == rows[i].at, "%zu: %s", outcome.consumed,
-                      rows[i].text.data);
+    for (size_t i = 0; i < COUNT_OF(refusals); i++) {
+        const struct outcome outcome = decode(refusals[i].text);
+        ck_assert_msg(outcome.result == H1_BAD, "accepted: %s", refusals[i].text.data);
+        ck_assert_msg(outcome.fault == refusals[i].fault, "%s: %s", h1_fault_name(outcome.fault),
+                      refusals[i].text.data);
+        ck_assert_msg(outcome.consumed == refusals[i].at, "%zu: %s", outcome.consumed,
+                      refusals[i].text.data);
     }
 }
 END_TEST

@@ -45,6 +45,15 @@ static void assert_splits(struct slice text, struct h1_asked asked, enum h1_resu
             ck_assert_uint_eq(response.head.keep_alive, whole->head.keep_alive);
         }
     }
+    /* Byte by byte: done exactly when the head is. */
+    struct h1_response response;
+    uint32_t scanned = 0;
+    enum h1_result result = H1_MORE;
+    for (size_t size = 0; size <= text.size && result == H1_MORE; size++) {
+        result = parse(text, size, asked, &scanned, &response);
+        ck_assert(result != H1_DONE || size == whole->head.size);
+    }
+    ck_assert(result == expected || (expected == H1_BAD && text.data[text.size - 1] != '\n'));
 }
 
 #define OK     "HTTP/1.1 200 OK\r\n"
