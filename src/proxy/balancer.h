@@ -31,5 +31,6 @@ struct balancer_start {
     int weights_start_fd; /* The weights at start. */
 };
 
-/* Takes all fds over. Returns the exit status; problems are told on stderr. */
+/* Takes all fds over: the process is expected to end with it. Returns the exit status; problems are
+ * told on stderr. */
 int balancer_run(const struct balancer_start *);
