@@ -177,8 +177,7 @@ static void judge_health(const struct judge *judge)
     if (tier->health.timeout_ms > tier->health.interval_ms)
         say(judge, CONFIG_WARNING,
             given(judge->node, "health.timeout") ? "health.timeout" : "health.interval",
-            "in tier '%s' 'health.timeout' (%u ms) is longer than 'health.interval' (%u ms): the "
-            "next check waits for the last",
+            "'health.timeout' in tier '%s' is %u ms, longer than 'health.interval' (%u ms)",
             tier->name, tier->health.timeout_ms, tier->health.interval_ms);
     if (tier->health.kind == CONFIG_HEALTH_TCP && given(judge->node, "health.path"))
         say(judge, CONFIG_WARNING, "health.path",

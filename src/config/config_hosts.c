@@ -30,6 +30,7 @@ static bool judge_ranges(const struct config_reader *reader, struct entry *entry
 {
     struct config_complaint complaint;
     bool good = true;
+    bool named = entry->fields.text[CONFIG_HOST_NAME].data != NULL;
     const struct config_range *name = &entry->ranges[CONFIG_HOST_NAME];
     entry->count = 1;
     for (uint32_t i = 0; i < CONFIG_HOST_TEXTS; i++) {
@@ -40,9 +41,12 @@ static bool judge_ranges(const struct config_reader *reader, struct entry *entry
         struct config_range *range = &entry->ranges[i];
         if (!config_range_parse(range, entry->fields.text[i], &complaint)) {
             config_read_complain(reader, finding, "%s", complaint.text);
+            named = named && i != CONFIG_HOST_NAME;
             good = false;
         } else if (i == CONFIG_HOST_NAME) {
             entry->count = range->count;
+        } else if (!named) {
+            continue; /* Nothing to compare with. */
         } else if (range->ranged && !name->ranged && range->count > 1) {
             config_read_complain(reader, finding,
                                  "holds a range of %u, but 'name' holds none; each host needs a "
@@ -113,8 +117,7 @@ static size_t read_list(struct config_reader *reader, const char *setting,
     config_read_enter(reader, setting);
     const uint32_t label_depth = reader->label_depth;
     reader->label_depth = reader->name_depth;
-    CONFIG_YAML_EACH(node, list)
-    {
+    CONFIG_YAML_EACH (node, list) {
         if (read_entry(reader, node, entries))
             hosts += entries->count;
         entries++;

@@ -205,6 +205,32 @@ static const char *kind_name(const struct config_node *node)
     UNREACHABLE();
 }
 
+/* True when a list or mapping has 1 to `max` entries. */
+static bool expect_entries(const struct config_reader *reader, const char *name,
+                           const struct config_node *node, uint32_t max)
+{
+    if (node->count == 0)
+        config_read_complain(reader, error_at(node, name), "is empty; it needs at least one entry");
+    else if (node->count > max)
+        config_read_complain(reader, error_at(node, name), "holds %u entries; %u is the most",
+                             node->count, max);
+    return node->count > 0 && node->count <= max;
+}
+
+/* True when an entry of a list is a single value. */
+static bool expect_word(const struct config_reader *reader, const char *name,
+                        const struct config_node *item)
+{
+    if (item->kind == CONFIG_NODE_SCALAR && !config_yaml_is_null(item))
+        return true;
+    if (item->kind == CONFIG_NODE_SCALAR)
+        config_read_complain(reader, error_at(item, name), "holds an entry without a value");
+    else if (item->kind != CONFIG_NODE_BROKEN)
+        config_read_complain(reader, error_at(item, name), "holds %s where a single value belongs",
+                             kind_name(item));
+    return false;
+}
+
 /* True when the node is of that kind; else it is reported, unless that was done before. */
 static bool expect(const struct config_reader *reader, const char *name,
                    const struct config_node *node, enum config_node_kind kind, const char *wanted)
@@ -245,17 +271,16 @@ static void tier_set(struct config_reader *reader, const struct config_setting *
     const struct config_node *tiers = config_yaml_find(reader->root, "tiers");
     struct config_suggestion suggestion;
     config_suggestion_init(&suggestion, node->text);
+    if (tiers == NULL || tiers->kind != CONFIG_NODE_MAPPING || tiers->count == 0)
+        return; /* No tiers at all: that is the error, and it is reported. */
     size_t place = 0;
-    if (tiers != NULL && tiers->kind == CONFIG_NODE_MAPPING) {
-        CONFIG_YAML_EACH(tier, tiers)
-        {
-            if (slice_equal(tier->key, node->text)) {
-                memcpy((char *)fields + row->offset, &place, sizeof place);
-                return;
-            }
-            config_suggestion_offer(&suggestion, tier->key.data);
-            place++;
+    CONFIG_YAML_EACH (tier, tiers) {
+        if (slice_equal(tier->key, node->text)) {
+            memcpy((char *)fields + row->offset, &place, sizeof place);
+            return;
         }
+        config_suggestion_offer(&suggestion, tier->key.data);
+        place++;
     }
     if (suggestion.best != NULL)
         config_read_complain(reader, error_at(node, row->name),
@@ -334,9 +359,8 @@ static void read_flags(struct config_reader *reader, const struct config_setting
     if (!expect(reader, row->name, node, CONFIG_NODE_SEQUENCE, "a list"))
         return;
     uint32_t bits = 0;
-    CONFIG_YAML_EACH(item, node)
-    {
-        if (!expect(reader, row->name, item, CONFIG_NODE_SCALAR, "a list of single values"))
+    CONFIG_YAML_EACH (item, node) {
+        if (!expect_word(reader, row->name, item))
             continue;
         struct config_complaint complaint;
         const struct config_choice *choice =
@@ -377,15 +401,11 @@ static void read_packages(struct config_reader *reader, const struct config_sett
     }
     if (!expect(reader, row->name, node, CONFIG_NODE_SEQUENCE, "'security' or a list of names"))
         return;
-    if (node->count == 0 || node->count > PACKAGES_MAX) {
-        config_read_complain(reader, error_at(node, row->name), "holds %u names; 1 to %d can be",
-                             node->count, PACKAGES_MAX);
+    if (!expect_entries(reader, row->name, node, PACKAGES_MAX))
         return;
-    }
     update->packages = arena_array(reader->arena, node->count, sizeof *update->packages);
-    CONFIG_YAML_EACH(item, node)
-    {
-        if (!expect(reader, row->name, item, CONFIG_NODE_SCALAR, "a list of names"))
+    CONFIG_YAML_EACH (item, node) {
+        if (!expect_word(reader, row->name, item))
             continue;
         if (!is_package(item->text)) {
             const char *equals =
@@ -412,31 +432,28 @@ static void read_argv(struct config_reader *reader, const struct config_setting 
     if (!expect(reader, row->name, node, CONFIG_NODE_SEQUENCE,
                 "a list: a program and its arguments"))
         return;
-    if (node->count == 0 || node->count > ARGV_WORDS_MAX) {
-        config_read_complain(reader, error_at(node, row->name), "holds %u words; 1 to %d can be",
-                             node->count, ARGV_WORDS_MAX);
+    if (!expect_entries(reader, row->name, node, ARGV_WORDS_MAX))
         return;
-    }
     struct config_argv argv = {
         .words = arena_array(reader->arena, (size_t)node->count + 1, sizeof *argv.words)};
-    CONFIG_YAML_EACH(item, node)
-    {
-        if (item->kind == CONFIG_NODE_SCALAR) {
-            if (memchr(item->text.data, '\0', item->text.size) != NULL ||
-                item->text.size > ARGV_BYTES_MAX || (argv.count == 0 && item->text.size == 0)) {
-                config_read_complain(reader, error_at(item, row->name),
-                                     "holds a word that is empty, too long or not text");
-                continue;
-            }
-            const char *copy = arena_text(reader->arena, item->text);
-            if (argv.words == NULL || copy == NULL) {
-                config_read_complain(reader, error_at(item, row->name), "does not fit into memory");
-                return;
-            }
-            argv.words[argv.count++] = copy;
-        } else {
-            (void)expect(reader, row->name, item, CONFIG_NODE_SCALAR, "a list of single values");
+    CONFIG_YAML_EACH (item, node) {
+        if (!expect_word(reader, row->name, item))
+            continue;
+        const bool first = argv.count == 0;
+        if (strlen(item->text.data) != item->text.size || item->text.size > ARGV_BYTES_MAX ||
+            (first && item->text.size == 0)) {
+            config_read_complain(reader, error_at(item, row->name), "%s",
+                                 first && item->text.size == 0
+                                     ? "names no program"
+                                     : "holds a word that is too long or has a NUL byte");
+            continue;
         }
+        const char *copy = arena_text(reader->arena, item->text);
+        if (argv.words == NULL || copy == NULL) {
+            config_read_complain(reader, error_at(item, row->name), "does not fit into memory");
+            return;
+        }
+        argv.words[argv.count++] = copy;
     }
     memcpy((char *)fields + row->offset, &argv, sizeof argv);
 }
@@ -515,8 +532,7 @@ bool config_read_section(struct config_reader *reader, const struct config_secti
     ASSERT(reader->section_depth < CONFIG_SECTIONS_MAX);
     reader->sections[reader->section_depth++] = section;
     const char *meant = NULL; /* A missing setting that is there with a typo is not missing. */
-    CONFIG_YAML_EACH(child, node)
-    {
+    CONFIG_YAML_EACH (child, node) {
         const struct config_setting *row = config_section_find(section, child->key);
         if (row != NULL)
             read_value(reader, row, child, fields);
@@ -538,13 +554,8 @@ bool config_read_section(struct config_reader *reader, const struct config_secti
 static bool expect_list(const struct config_reader *reader, const char *name,
                         const struct config_node *node, uint32_t max)
 {
-    if (!expect(reader, name, node, CONFIG_NODE_SEQUENCE, "a list"))
-        return false;
-    if (node->count > 0 && node->count <= max)
-        return true;
-    config_read_complain(reader, error_at(node, name), "holds %u entries; 1 to %u can be",
-                         node->count, max);
-    return false;
+    return expect(reader, name, node, CONFIG_NODE_SEQUENCE, "a list") &&
+           expect_entries(reader, name, node, max);
 }
 
 /* An array in the config's arena; reports when there is no room. */
@@ -571,8 +582,7 @@ static void read_routes(struct config_reader *reader, const struct config_settin
     reader->label_depth = reader->name_depth;
     reader->route = true;
     size_t count = 0;
-    CONFIG_YAML_EACH(item, node)
-    {
+    CONFIG_YAML_EACH (item, node) {
         routes[count].place = item->place;
         (void)config_read_section(reader, row->section, item, &routes[count++]);
     }
@@ -628,8 +638,8 @@ static void read_listeners(struct config_reader *reader, const struct config_set
         return;
     config_read_enter(reader, row->name);
     reader->label_depth = reader->name_depth;
-    CONFIG_YAML_EACH(item, node)
-    read_listener(reader, row->section, item, &config->listeners[config->listener_count++]);
+    CONFIG_YAML_EACH (item, node)
+        read_listener(reader, row->section, item, &config->listeners[config->listener_count++]);
     reader->label_depth = 0;
     config_read_leave(reader);
 }
@@ -679,17 +689,14 @@ static void read_tiers(struct config_reader *reader, const struct config_setting
     struct config *config = reader->config;
     if (!expect(reader, row->name, node, CONFIG_NODE_MAPPING, "a mapping of names to tiers"))
         return;
-    if (node->count == 0 || node->count > CONFIG_TIERS_MAX) {
-        config_read_complain(reader, error_at(node, row->name), "holds %u tiers; 1 to %d can be",
-                             node->count, CONFIG_TIERS_MAX);
+    if (!expect_entries(reader, row->name, node, CONFIG_TIERS_MAX))
         return;
-    }
     config->tiers = array(reader, row->name, node, sizeof *config->tiers);
     if (config->tiers == NULL)
         return;
     config_read_enter(reader, row->name);
-    CONFIG_YAML_EACH(item, node)
-    read_tier(reader, row->section, item, &config->tiers[config->tier_count++]);
+    CONFIG_YAML_EACH (item, node)
+        read_tier(reader, row->section, item, &config->tiers[config->tier_count++]);
     config_read_leave(reader);
 }
 

@@ -54,8 +54,7 @@ static uint32_t hash(struct slice text)
 static struct config_node *find(const struct config_node *mapping, struct slice key)
 {
     const uint32_t wanted = hash(key);
-    CONFIG_YAML_EACH(child, mapping)
-    {
+    CONFIG_YAML_EACH (child, mapping) {
         if (child->key_hash == wanted && slice_equal(child->key, key))
             return child;
     }
@@ -269,6 +268,23 @@ static struct config_place place_at(struct slice input, size_t offset)
     return place;
 }
 
+/* The byte at a place; '\0' past the end. */
+static char byte_at(struct slice input, struct config_place place)
+{
+    struct config_place here = {.line = 1, .column = 1};
+    for (size_t i = 0; i < input.size; i++) {
+        const unsigned char c = (unsigned char)input.data[i];
+        if ((c & 0xc0U) == 0x80U)
+            continue; /* Not the first byte of a character. */
+        if (here.line == place.line && here.column == place.column)
+            return (char)c;
+        here.column++;
+        if (c == '\n')
+            here = (struct config_place){.line = here.line + 1, .column = 1};
+    }
+    return '\0';
+}
+
 /* What libyaml says, in words that help whoever made the mistake. */
 static const char *translate(const char *problem)
 {
@@ -287,9 +303,7 @@ static const char *translate(const char *problem)
         {"could not find expected ':'", "a ':' is expected after the name of a setting"},
         {"block sequence entries are not allowed in this context",
          "a list entry '- ' is not allowed here; check the indentation"},
-        {"found a tab character that violates indentation", "a tab cannot indent YAML; use spaces"},
-        {"found character that cannot start any token",
-         "a value cannot start with this character; put it in quotes (a tab cannot indent)"},
+        {"did not find expected node content", "a value is expected here"},
         {"did not find expected <document start>",
          "this does not belong to what is above; check the indentation"},
     };
@@ -300,6 +314,32 @@ static const char *translate(const char *problem)
             return table[i].meant;
     }
     return problem;
+}
+
+static void on_syntax_error(struct builder *b, const yaml_parser_t *parser)
+{
+    const char *problem = parser->problem;
+    const struct config_place place = place_of(parser->problem_mark);
+    if (problem != NULL &&
+        (strcmp(problem, "found character that cannot start any token") == 0 ||
+         strcmp(problem, "found a tab character that violates indentation") == 0)) {
+        const char c = byte_at(b->input, place);
+        if (c == '\t')
+            COMPLAIN(b, place, "a tab cannot indent YAML; use spaces");
+        else
+            COMPLAIN(b, place, "a value cannot start with '%s'; put it in quotes",
+                     config_quote((struct slice){.data = &c, .size = 1}).text);
+        return;
+    }
+    /* Where the list or mapping that is never closed began. */
+    const struct config_place began = place_of(parser->context_mark);
+    const bool flow = parser->context != NULL && began.line != place.line &&
+                      strncmp(parser->context, "while parsing a flow", 20) == 0;
+    if (flow)
+        COMPLAIN(b, place, "%s, in what began at %u:%u", translate(problem), began.line,
+                 began.column);
+    else
+        COMPLAIN(b, place, "%s", translate(problem));
 }
 
 static void on_parser_error(struct builder *b, const yaml_parser_t *parser)
@@ -320,7 +360,7 @@ static void on_parser_error(struct builder *b, const yaml_parser_t *parser)
         COMPLAIN(b, place_of(parser->context_mark), "this quote is never closed");
         return;
     }
-    COMPLAIN(b, place_of(parser->problem_mark), "%s", translate(problem));
+    on_syntax_error(b, parser);
 }
 
 struct config_node *config_yaml_parse(struct arena *arena, struct slice text,
