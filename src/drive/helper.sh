@@ -590,7 +590,7 @@ do_restart() {
 
 limit_output() {
     exec 9>&-
-    while sleep 5 && kill -0 $$ 2>/dev/null; do
+    while sleep 1 && kill -0 $$ 2>/dev/null; do
         if [ "$(wc -c <"$action/output")" -gt "$output_max" ]; then
             tail -c 65536 "$action/output" >"$action/output.tail"
             cat "$action/output.tail" >"$action/output"
