@@ -1,7 +1,7 @@
 #include "load_record.h"
 
 #include "base/check.h"
-#include "base/json.h"
+#include "base/writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -119,41 +119,41 @@ void record_tick(struct record *record, uint64_t now_us)
     }
 }
 
-static void add_quantiles(struct json *json, const struct record *record)
+static void add_quantiles(struct writer *writer, const struct record *record)
 {
-    json_object(json, "latency_us");
-    json_u64(json, "p50", histogram_quantile(&record->latency, 0.5));
-    json_u64(json, "p90", histogram_quantile(&record->latency, 0.9));
-    json_u64(json, "p99", histogram_quantile(&record->latency, 0.99));
-    json_u64(json, "p999", histogram_quantile(&record->latency, 0.999));
-    json_u64(json, "max", record->latency_max_us);
-    json_end(json);
+    writer_object(writer, "latency_us");
+    writer_u64(writer, "p50", histogram_quantile(&record->latency, 0.5));
+    writer_u64(writer, "p90", histogram_quantile(&record->latency, 0.9));
+    writer_u64(writer, "p99", histogram_quantile(&record->latency, 0.99));
+    writer_u64(writer, "p999", histogram_quantile(&record->latency, 0.999));
+    writer_u64(writer, "max", record->latency_max_us);
+    writer_end(writer);
 }
 
 void record_summary(const struct record *record, uint64_t now_us, FILE *out)
 {
     struct text text;
-    struct json json;
+    struct writer writer;
     text_init(&text, SUMMARY_MAX);
-    json_init(&json, &text);
-    json_object(&json, NULL);
-    json_u64(&json, "requests", record->sent);
-    json_u64(&json, "failed", record_failed(record));
-    json_double(&json, "seconds", (double)(now_us - record->begin_us) / 1e6);
-    json_object(&json, "outcomes");
+    writer_init(&writer, &text);
+    writer_object(&writer, NULL);
+    writer_u64(&writer, "requests", record->sent);
+    writer_u64(&writer, "failed", record_failed(record));
+    writer_double(&writer, "seconds", (double)(now_us - record->begin_us) / 1e6);
+    writer_object(&writer, "outcomes");
     for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
-        json_u64(&json, outcome_names[outcome], record->outcomes[outcome]);
-    json_end(&json);
-    json_object(&json, "kinds");
+        writer_u64(&writer, outcome_names[outcome], record->outcomes[outcome]);
+    writer_end(&writer);
+    writer_object(&writer, "kinds");
     for (int kind = 0; kind < KIND_COUNT; kind++) {
-        json_object(&json, kind_names[kind]);
-        json_u64(&json, "requests", record->kinds[kind]);
-        json_u64(&json, "failed", record->kinds_failed[kind]);
-        json_end(&json);
+        writer_object(&writer, kind_names[kind]);
+        writer_u64(&writer, "requests", record->kinds[kind]);
+        writer_u64(&writer, "failed", record->kinds_failed[kind]);
+        writer_end(&writer);
     }
-    json_end(&json);
-    add_quantiles(&json, record);
-    json_end(&json);
+    writer_end(&writer);
+    add_quantiles(&writer, record);
+    writer_end(&writer);
     ASSERT(!text.failed);
     fprintf(out, "%s\n", text.data);
     text_done(&text);

@@ -25,7 +25,8 @@
 enum {
     CONNECTIONS_MAX = 16384,
     EVENTS_MAX = 512,
-    TICK_US = 10000, /* Timeouts and WebSocket messages are this exact. */
+    LINGER_US = 100000, /* A second answer to the last request is waited for so long. */
+    TICK_US = 10000,    /* Timeouts and WebSocket messages are this exact. */
     RATE_MAX = 100000,
     SECONDS_MAX = 86400,
     INTERVAL_MS_MAX = 60000
@@ -164,9 +165,11 @@ static void tick(struct load *load, uint64_t now)
 static void run(struct load *load)
 {
     uint64_t end = load->begin_us + load->options.seconds * 1000000, next_tick = load->begin_us;
+    uint64_t last_us = load->begin_us;
     bool sending = true;
-    while (sending || load->record.in_flight > 0) {
-        uint64_t now = now_us();
+    for (uint64_t now = now_us(); now < last_us + LINGER_US; now = now_us()) {
+        if (sending || load->record.in_flight > 0)
+            last_us = now;
         sending = sending && !terminated && now < end && load->next_id < load->options.requests;
         while (sending && load->next_id < load->options.requests &&
                due_us(load, load->next_id) <= now)
