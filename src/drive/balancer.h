@@ -40,11 +40,11 @@ struct balancer_host {
     bool healthy;
     bool drained; /* Weight 0 is known to every thread, and nothing is in flight. */
     uint64_t in_flight;
-    uint32_t weight;           /* Of the config. */
-    uint32_t effective_weight; /* With overrides and slow start. */
-    uint64_t requests;         /* Since the balancer's start. */
-    uint64_t failures;         /* Of these: what a soak judges. */
-    uint64_t generation;       /* Of weights, acknowledged by every thread. */
+    uint32_t weight;          /* Of the config. */
+    uint32_t effective_milli; /* With overrides and slow start, in thousandths of weight. */
+    uint64_t requests;        /* Since the balancer's start. */
+    uint64_t failures;        /* Of these: what a soak judges. */
+    uint64_t generation;      /* Of weights, acknowledged by every thread. */
 };
 
 /* Borrowed for the duration of on_observed. */
