@@ -28,6 +28,9 @@
  *   - every rollout that ends has every host verified new, verified old, untouched or quarantined
  *     with a reason.
  *
+ * The time of an OBSERVE is the moment the balancer was asked, so that an answer that crossed an
+ * order on its way is not mistaken for its result.
+ *
  * Times are milliseconds of the wall clock since 1970; ratios are parts per million; weights are in
  * thousandths ("milli"), so that a host in slow start has a weight between 0 and its own.
  */
@@ -154,6 +157,7 @@ enum rollout_goal {
     ROLLOUT_GOAL_FORWARD, /* To the new version. */
     ROLLOUT_GOAL_BACK,    /* Back to the old version. */
     ROLLOUT_GOAL_LEAVE,   /* Only drained so far: its weight is restored, nothing else. */
+    ROLLOUT_GOAL_KEEP,    /* Failed, and kept at weight 0 as it is (on_failure: pause). */
 };
 
 enum rollout_action_kind {
@@ -193,15 +197,20 @@ struct rollout_host {
     bool weight_zero;   /* We ordered weight 0 and did not restore it. */
     bool long_lived;    /* CLOSE_LONG_LIVED was ordered in this drain. */
     bool drain_late;    /* Past its drain timeout, and said so. */
+    bool drain_wanted;  /* Serves a version that failed elsewhere; drained when the floor allows. */
+    bool install_due;   /* By its facts, there is something to install. */
     bool install_begun; /* INSTALL was ordered: the version can no longer be taken for granted. */
     bool rebooted;      /* REBOOT was ordered while going forward. */
     bool reboot_due;    /* After the last installation, by policy and facts. */
+    bool put_back;      /* PUT_BACK was done. */
     bool ill_said;      /* The narration named it as ill. */
 
     uint64_t since_ms; /* When it entered the phase. */
     uint64_t taken_ms;
     uint64_t ended_ms;
+    uint64_t acked_ms;         /* When the balancer confirmed its last weight. */
     uint64_t drained_ms;       /* When it was seen drained. */
+    uint64_t rebooted_ms;      /* When the last order to reboot went out. */
     uint64_t deadline_ms;      /* Of the phase; ROLLOUT_NEVER_MS: the open action's alone. */
     uint64_t healthy_since_ms; /* While settling; 0: not healthy. */
     struct rollout_open open;
@@ -212,6 +221,7 @@ struct rollout_host {
     struct rollout_counts peers;   /* Verified hosts, since then. */
     struct rollout_counts before;  /* Its own record from the start until it was taken. */
     uint32_t looks;                /* How often the judge has looked at it. */
+    uint64_t failures_looked;      /* What the judge has seen. */
 
     char version_before[ROLLOUT_VERSION_MAX];
     char version_wanted[ROLLOUT_VERSION_MAX];
@@ -335,7 +345,6 @@ enum rollout_code {
     ROLLOUT_SAY_REFUSED_ONE_HOST,
     ROLLOUT_SAY_REFUSED_FLOOR,
     ROLLOUT_SAY_REFUSED_NO_DRIVER,
-    ROLLOUT_SAY_TAKEN,
     ROLLOUT_SAY_TAKEN_ILL,
     ROLLOUT_SAY_CURRENT,
     ROLLOUT_SAY_DRAINING,
@@ -345,7 +354,6 @@ enum rollout_code {
     ROLLOUT_SAY_DRAIN_CLOSES,
     ROLLOUT_SAY_DRAIN_CUT,
     ROLLOUT_SAY_INSTALLED,
-    ROLLOUT_SAY_REBOOTING,
     ROLLOUT_SAY_BACK,
     ROLLOUT_SAY_READ_BACK,
     ROLLOUT_SAY_RESTORED,
@@ -371,8 +379,8 @@ enum rollout_code {
     ROLLOUT_SAY_PAUSED,
     ROLLOUT_SAY_PAUSED_STALLED,
     ROLLOUT_SAY_RESUMED,
+    ROLLOUT_SAY_RESUMED_DRAINED,
     ROLLOUT_SAY_ABORTING,
-    ROLLOUT_SAY_STOPPING,
     ROLLOUT_SAY_RESTARTED,
     ROLLOUT_SAY_DONE,
     ROLLOUT_SAY_ABORTED,
@@ -470,15 +478,19 @@ struct rollout {
     uint64_t weight_total_milli;
     uint64_t weight_floor_milli;
     uint64_t serving_milli;
+    uint64_t checking_milli; /* The part of it on hosts that are CHECKING: about to go. */
 
+    uint32_t chosen;                      /* Hosts to be updated. */
     uint32_t phases[ROLLOUT_HOST_PHASES]; /* Hosts in each. */
     uint32_t in_flight;                   /* Hosts taken and not yet at an end. */
     uint32_t in_flight_first;             /* Their list. */
     uint32_t in_flight_last;
-    uint32_t ill;  /* Not in flight and not serving. */
-    uint32_t seen; /* Observed since the start or load. */
+    uint32_t ill;     /* Not in flight and not serving. */
+    uint32_t ill_new; /* Of those: not known from the start. */
+    uint32_t late;    /* Hosts with drain_late. */
+    bool filling;     /* A batch is being taken, over several steps. */
+    uint32_t seen;    /* Observed since the start or load. */
     uint64_t observed_ms;
-    bool balancer_silent;             /* The last OBSERVE could not reach it. */
     struct rollout_counts old_counts; /* Of hosts not yet updated. */
     struct rollout_counts new_counts; /* Of verified ones. */
 
