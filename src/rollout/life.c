@@ -78,8 +78,9 @@ static bool plan_host(const struct rollout_spec *spec, struct rollout_host *row,
     const bool named = spec->to_version != NULL && spec->to_version[0] != '\0';
     orders_text(row->version_before, sizeof row->version_before, facts->version);
     orders_text(row->version_after, sizeof row->version_after, facts->version);
-    orders_text(row->version_wanted, sizeof row->version_wanted,
-                named ? spec->to_version : facts->candidate);
+    if (spec->install)
+        orders_text(row->version_wanted, sizeof row->version_wanted,
+                    named ? spec->to_version : facts->candidate);
     orders_text(row->boot_id_before, sizeof row->boot_id_before, facts->boot_id);
     orders_text(row->boot_id_after, sizeof row->boot_id_after, facts->boot_id);
     orders_text(row->kernel, sizeof row->kernel, facts->kernel);

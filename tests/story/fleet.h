@@ -452,13 +452,13 @@ static inline void fleet_watch_end(const struct fleet *fleet)
         const struct fleet_host *host = &fleet->hosts[i];
         switch (row->phase) {
         case ROLLOUT_HOST_VERIFIED_NEW:
-            ASSERT(strcmp(host->version, fleet->spec.to_version) == 0);
+            ASSERT(!fleet->spec.install || strcmp(host->version, fleet->spec.to_version) == 0);
             ASSERT(!host->zero || fleet->host_specs[i].cordoned);
             break;
         case ROLLOUT_HOST_VERIFIED_OLD:
         case ROLLOUT_HOST_UNTOUCHED:
-            ASSERT(strcmp(host->version, fleet->spec.to_version) != 0 || row->batch == 0 ||
-                   row->version_before[0] == '\0');
+            ASSERT(row->version_before[0] == '\0' ||
+                   strcmp(host->version, row->version_before) == 0);
             ASSERT(!host->zero || fleet->host_specs[i].cordoned);
             break;
         case ROLLOUT_HOST_QUARANTINED: ASSERT(row->reason[0] != '\0'); break;
