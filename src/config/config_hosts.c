@@ -117,10 +117,11 @@ static size_t read_list(struct config_reader *reader, const char *setting,
     config_read_enter(reader, setting);
     const uint32_t label_depth = reader->label_depth;
     reader->label_depth = reader->name_depth;
+    size_t i = 0;
     CONFIG_YAML_EACH (node, list) {
-        if (read_entry(reader, node, entries))
-            hosts += entries->count;
-        entries++;
+        struct entry *entry = &entries[i++];
+        if (read_entry(reader, node, entry))
+            hosts += entry->count;
     }
     reader->label_depth = label_depth;
     config_read_leave(reader);
