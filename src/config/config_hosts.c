@@ -104,7 +104,7 @@ static bool read_entry(struct config_reader *reader, const struct config_node *n
         judge_driver(reader, entry);
     }
     reader->host = NULL;
-    if (reader->problems->errors != errors)
+    if (node->flawed || reader->problems->errors != errors)
         entry->count = 0;
     return entry->count > 0;
 }

@@ -506,7 +506,7 @@ static void read_value(struct config_reader *reader, const struct config_setting
     case CONFIG_TYPE_HOSTS: break; /* Both lists together, at the end of their tier. */
     default: read_scalar(reader, row, node, fields); break;
     }
-    node->flawed = reader->problems->errors != errors;
+    node->flawed = node->flawed || reader->problems->errors != errors;
 }
 
 static void on_missing(const struct config_reader *reader, const struct config_setting *row,
@@ -614,7 +614,7 @@ static void read_listener(struct config_reader *reader, const struct config_sect
                                config_read_where(reader).text);
     }
     reader->listener = NULL;
-    node->flawed = reader->problems->errors != errors;
+    node->flawed = node->flawed || reader->problems->errors != errors;
     *listener = entry.listener;
     if (!entry.tier_given || listener->routes != NULL)
         return;
@@ -652,7 +652,7 @@ static void read_hosts(struct config_reader *reader, struct config_tier *tier,
     const size_t errors = reader->problems->errors;
     config_hosts_read(reader, tier, hosts, standby);
     if (hosts != NULL)
-        hosts->flawed = reader->problems->errors != errors;
+        hosts->flawed = hosts->flawed || reader->problems->errors != errors;
 }
 
 static void read_tier(struct config_reader *reader, const struct config_section *section,

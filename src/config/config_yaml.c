@@ -132,6 +132,15 @@ static struct config_node *node_new(struct builder *b, enum config_node_kind kin
     return node;
 }
 
+/* A value that is refused takes its place in the tree, so that nothing seems to be missing. */
+static void break_node(struct builder *b, struct config_node *node)
+{
+    node->kind = CONFIG_NODE_BROKEN;
+    node->flawed = true;
+    for (uint32_t i = 0; i < b->depth; i++)
+        b->levels[i].node->flawed = true;
+}
+
 static void refuse_decoration(struct builder *b, const yaml_event_t *event,
                               const yaml_char_t *anchor, const yaml_char_t *tag)
 {
@@ -154,7 +163,7 @@ static enum verdict on_key(struct builder *b, const yaml_event_t *event)
         COMPLAIN(b, place, "more than %d settings in one mapping", CONFIG_YAML_KEYS_MAX);
         return STOP;
     }
-    if (slice_is(text, "<<") && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+    if (slice_is(text, "<<"))
         COMPLAIN(b, place, "merge keys (<<) are not supported; write the settings out");
     level->key.data = arena_text(b->arena, text);
     level->key.size = text.size;
@@ -179,7 +188,7 @@ static enum verdict on_scalar(struct builder *b, const yaml_event_t *event)
         return out_of_memory(b, node->place);
     /* What follows a refused merge key has been reported with it. */
     if (b->depth > 0 && slice_is(b->levels[b->depth - 1].key, "<<"))
-        node->kind = CONFIG_NODE_BROKEN;
+        break_node(b, node);
     attach(b, node);
     return GO_ON;
 }
@@ -191,9 +200,10 @@ static enum verdict on_alias(struct builder *b, const yaml_event_t *event)
              config_quote(slice_of((const char *)event->data.alias.anchor)).text);
     if (key_awaited(b))
         return STOP;
-    struct config_node *node = node_new(b, CONFIG_NODE_BROKEN, event);
+    struct config_node *node = node_new(b, CONFIG_NODE_SCALAR, event);
     if (node == NULL)
         return STOP;
+    break_node(b, node);
     attach(b, node);
     return GO_ON;
 }

@@ -27,7 +27,7 @@ enum config_node_kind {
 struct config_node {
     enum config_node_kind kind;
     bool quoted;                   /* Scalar: written in quotes or as a block. */
-    bool flawed;                   /* The reader reported an error in it or below. */
+    bool flawed;                   /* An error in it or below was reported. */
     struct config_place place;     /* Of the value. */
     struct config_place key_place; /* Of the key, in a mapping. */
     uint32_t key_hash;

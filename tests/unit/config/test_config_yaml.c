@@ -29,6 +29,12 @@ static const struct bad_case yaml_is_refused_where_it_could_surprise_cases[] = {
     {TIER "user: &me x\n",
      "nines.yaml:5:7: anchors (&me) are not supported; write the value out where it is used"},
     {TIER "user: *me\n", "nines.yaml:5:7: aliases (*me) are not supported; write the value out"},
+    {TIER "\"<<\": x\n",
+     "nines.yaml:5:1: merge keys (<<) are not supported; write the settings out"},
+    {WEB "    hosts: [{name: *web, address: 10.0.0.1:80}]\n",
+     "nines.yaml:4:20: aliases (*web) are not supported; write the value out"},
+    {TIER "    update: {install: {method: *apt}}\n",
+     "nines.yaml:5:32: aliases (*apt) are not supported; write the value out"},
     {TIER "<<: {user: x}\n",
      "nines.yaml:5:1: merge keys (<<) are not supported; write the settings out"},
     {TIER "{{ user }}: x\n", "nines.yaml:5:1: the name of a setting must be text; put a value that "
