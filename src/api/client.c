@@ -331,8 +331,7 @@ static void on_fetched(void *context, const struct client_answer *answer, const 
                   fetch->body->limit);
 }
 
-/* The error an answer of 400 or more carries in its body. */
-static bool take_error(const struct fetch *fetch, struct error *error)
+bool client_answer_error(const struct client_answer *answer, struct error *error)
 {
     static const struct {
         int status;
@@ -342,10 +341,10 @@ static bool take_error(const struct fetch *fetch, struct error *error)
                  {504, ERROR_TIMEOUT}};
     enum error_kind kind = ERROR_FAILED;
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        if (kinds[i].status == fetch->status)
+        if (kinds[i].status == answer->status)
             kind = kinds[i].kind;
     }
-    json_t *root = json_loadb(fetch->body->data != NULL ? fetch->body->data : "", fetch->body->size,
+    json_t *root = json_loadb(answer->body.data != NULL ? answer->body.data : "", answer->body.size,
                               JSON_REJECT_DUPLICATES, NULL);
     const char *text = json_string_value(json_object_get(root, "error"));
     error_set(error, kind, "%s", text != NULL ? text : "the daemon refused without a reason");
@@ -366,5 +365,6 @@ bool client_fetch(const struct client_request *request, struct text *body, int *
         return false;
     if (status != NULL)
         *status = fetch.status;
-    return fetch.status < 400 ? true : take_error(&fetch, error);
+    const struct client_answer answer = {.status = fetch.status, .body = text_slice(body)};
+    return fetch.status < 400 ? true : client_answer_error(&answer, error);
 }

@@ -40,6 +40,8 @@ typedef void client_line(void *context, struct slice line);
 /* NULL (and error set) only when the call could not even start; on_done is not called then. */
 struct client_call *client_call(struct loop *, const struct client_request *, client_line *on_line,
                                 client_done *on_done, void *context, struct error *);
+/* Fills the error that an answer of 400 or more carries in its body. Returns false. */
+bool client_answer_error(const struct client_answer *, struct error *);
 /* No on_done after that. */
 void client_cancel(struct client_call *);
 

@@ -3,9 +3,8 @@
  *
  * The controller decides; a driver only talks. No call blocks: each starts the work, and exactly
  * one on_done reports it, never from within the call, at the latest at the call's timeout. Many
- * calls may be under way at once (BALANCER_CALLS_MAX; one more is ERROR_LIMIT in its on_done). A
- * driver owns nothing but what it took from the arena it was opened with; close() cancels what is
- * in flight, and no on_done fires after that.
+ * calls may be under way at once (BALANCER_CALLS_MAX; one more is ERROR_LIMIT in its on_done).
+ * close() cancels what is in flight, and no on_done fires after that.
  *
  * Every change is idempotent: after ERROR_UNREACHABLE or ERROR_TIMEOUT it may or may not have been
  * taken, and is simply ordered again.
@@ -31,7 +30,7 @@ struct balancer_change {
     const char *host;
     bool restore;    /* Back to the config's weight, by slow start; `weight` is not looked at. */
     uint32_t weight; /* 0 drains: no new requests, running ones finish. */
-    uint64_t token;  /* Refused (ERROR_CONFLICT) when less than the greatest seen. */
+    uint64_t token;  /* Refused (ERROR_REFUSED) when less than the greatest seen. */
     uint32_t timeout_ms; /* Never 0: every wait in nines has an end. */
 };
 

@@ -24,6 +24,8 @@ export LC_ALL PATH
 unset NOTIFY_SOCKET LISTEN_PID LISTEN_FDS LISTEN_FDNAMES WATCHDOG_PID WATCHDOG_USEC
 
 root=${NINES_LAB_ROOT:-} # Where a host of the lab is a folder; else empty.
+bound=                    # What is put before a command of apt: its own limit, if any.
+patience_from=0           # Where the output of the last command of apt begins.
 state=${NINES_STATE_DIR:-$root/var/lib/nines}
 boot_id_file=${NINES_LAB_BOOT_ID_FILE:-/proc/sys/kernel/random/boot_id}
 starts_max=3           # Of one job that never comes to its end.
@@ -100,6 +102,19 @@ versions() {
                 for (i = 1; i <= count; i++)
                     printf "%s%s=%s", (i > 1 ? " " : ""), names[i], version[names[i]]
             }'
+}
+
+# candidates NAME...: in the same form, what `apt-get install --only-upgrade` would bring.
+candidates() {
+    apt-cache policy "$@" 2>/dev/null | awk -v asked="$*" '
+        /^[^ ].*:$/ { name = substr($0, 1, length($0) - 1) }
+        $1 == "Installed:" { installed = $2 }
+        $1 == "Candidate:" && installed != "(none)" { version[name] = $2 }
+        END {
+            count = split(asked, names, " ")
+            for (i = 1; i <= count; i++)
+                printf "%s%s=%s", (i > 1 ? " " : ""), names[i], version[names[i]]
+        }'
 }
 
 # facts PREFIX NAME...: what this machine says of itself, as lines.
@@ -302,15 +317,47 @@ order_reboot() {
     exit 0
 }
 
+# What an installation would bring. It needs lists as the archives have them now, so they are
+# fetched, for a part of the time that there is.
+look_for_candidates() {
+    limit=$(($(field timeout_s) / 3))
+    bound="timeout -k 2 $limit"
+    : >"$action/output"
+    apt update >>"$action/output" 2>&1 </dev/null
+    refreshed=$?
+    if [ "$(field security)" = yes ]; then
+        [ "$refreshed" = 0 ] || return
+        security_wanted >"$action/wanted" 2>>"$action/output" || return
+        changes security <"$action/simulation" >"$action/plan"
+        awk '{ new = new " " $1 "=" $2; old = old " " $1 "=" $3 }
+            END { print "after.versions=" substr(old, 2); print "after.candidates=" substr(new, 2) }
+            ' "$action/plan"
+    elif [ "$refreshed" = 0 ]; then
+        printf 'after.candidates=%s\n' "$(with_words packages candidates)"
+    fi
+}
+
+answer_facts() {
+    known=$(with_words packages facts after.)
+    waiting=
+    if { [ -n "$(field packages)" ] || [ "$(field security)" = yes ]; } &&
+        command -v apt-get >/dev/null; then
+        action=$(mktemp -d) || quit failed "cannot make a folder for temporary files"
+        trap 'rm -rf "$action"' EXIT
+        trap 'exit 1' HUP INT TERM PIPE
+        waiting=$(look_for_candidates) ||
+            quit failed "cannot tell what updates wait: $(apt_reason)"
+    fi
+    printf '%s\n' outcome=ok "$known" "$waiting" | sed '/^$/d' | send_answer
+    exit 0
+}
+
 front() {
     id=$(field id)
     verb=$(field verb)
     action=$state/actions/$id
     put_back=no
-    if [ "$verb" = facts ]; then
-        { echo outcome=ok; with_words packages facts after.; } | send_answer
-        exit 0
-    fi
+    [ "$verb" != facts ] || answer_facts
     # A little after the job's own limit, so that its end is what is answered.
     deadline=$(($(now) + $(field timeout_s) + 2))
     mkdir -p "$state/actions" && touch "$state/token.lock" "$state/turn" || cannot_record
@@ -344,7 +391,7 @@ patiently() {
     patience_end=$(($(now) + limit))
     while :; do
         patience_from=$(wc -c <"$action/output")
-        "$@" 9>&- </dev/null
+        $bound "$@" 9>&- </dev/null
         status=$?
         [ "$status" != 0 ] && [ "$(now)" -lt "$patience_end" ] || return "$status"
         tail -c "+$((patience_from + 1))" "$action/output" |
@@ -418,8 +465,11 @@ changes() {
 # newer version elsewhere does not hide theirs; what an update is held back by stays held back.
 security_wanted() {
     {
-        cat "$root/etc/apt/preferences" 2>/dev/null
-        printf '\n%s\n' 'Package: *' 'Pin: release l=Debian-Security' 'Pin-Priority: 990' '' \
+        if [ -s "$root/etc/apt/preferences" ]; then
+            cat "$root/etc/apt/preferences"
+            printf '\n\n'
+        fi
+        printf '%s\n' 'Package: *' 'Pin: release l=Debian-Security' 'Pin-Priority: 990' '' \
             'Package: *' 'Pin: release a=*-security' 'Pin-Priority: 990'
     } >"$action/preferences"
     apt -s -o Dir::Etc::Preferences="$action/preferences" --with-new-pkgs upgrade \
@@ -604,7 +654,6 @@ job() {
     limit=$(field timeout_s)
     put_back=no
     status=0
-    patience_from=0
     limit_output </dev/null >/dev/null 2>&1 &
     limiter=$!
     trap 'kill "$limiter"' EXIT

@@ -50,7 +50,7 @@ struct host_job {
     enum host_verb verb;
     const char *const *packages; /* FACTS, INSTALL. */
     size_t package_count;
-    bool security;              /* INSTALL: every update of a security archive. */
+    bool security;              /* FACTS, INSTALL: every update of a security archive. */
     const char *version;        /* INSTALL: of all `packages`; NULL is the newest. */
     const char *versions;       /* PUT_BACK: "openssl=3.0.15-1 libssl3=3.0.15-1", as in facts. */
     const char *unit;           /* RESTART. */
@@ -64,8 +64,9 @@ struct host_facts {
     const char *boot_id;
     const char *kernel;   /* uname -r. */
     const char *versions; /* "openssl=3.0.15-1 libssl3=3.0.15-1"; not installed: "openssl=". */
-    /* FACTS with packages or `security`: what INSTALL without a version would bring, written as
-     * versions (packages lists refreshed first); the same text as `versions`: nothing newer. */
+    /* FACTS with packages: the versions that INSTALL without a version would bring, written like
+     * `versions` (equal: nothing newer); "" when the package lists could not be refreshed. FACTS
+     * with `security`: versions and candidates of the packages that have an update waiting. */
     const char *candidates;
     uint64_t uptime_s;
     bool reboot_required;

@@ -52,6 +52,8 @@ static bool read_fact(struct host_facts *facts, struct slice name, struct slice 
         facts->kernel = value.data;
     else if (slice_is(name, "versions"))
         facts->versions = value.data;
+    else if (slice_is(name, "candidates"))
+        facts->candidates = value.data;
     else if (slice_is(name, "reboot_required"))
         facts->reboot_required = read_flag(value);
     else
@@ -188,8 +190,9 @@ static void tell_versions(struct host_answer *answer)
 
 bool host_answer_read(struct host_answer *answer, const char *id, struct slice printed)
 {
-    static const struct host_facts nothing = {.boot_id = "", .kernel = "", .versions = ""};
-    text_init(&answer->lines, 2 * HOST_VERSIONS_BYTES_MAX + 16 * 1024);
+    static const struct host_facts nothing = {
+        .boot_id = "", .kernel = "", .versions = "", .candidates = ""};
+    text_init(&answer->lines, 3 * HOST_VERSIONS_BYTES_MAX + 16 * 1024);
     text_init(&answer->output, 2 * HOST_OUTPUT_BYTES_MAX);
     text_init(&answer->sentence, SENTENCE_BYTES_MAX);
     answer->result = (struct host_result){

@@ -127,9 +127,10 @@ static void add_job(struct text *out, const struct host_job *job)
     text_format(out, "id=%s\nverb=%s\ntoken=%llu\ntimeout_s=%u\n", job->id,
                 host_verb_name(job->verb), (unsigned long long)job->token, timeout_s);
     add_words(out, "packages", job->packages, job->package_count);
+    if (job->verb == HOST_INSTALL || job->verb == HOST_FACTS)
+        text_format(out, "security=%s\n", job->security ? "yes" : "no");
     if (job->verb == HOST_INSTALL)
-        text_format(out, "security=%s\nversion=%s\n", job->security ? "yes" : "no",
-                    job->version == NULL ? "" : job->version);
+        text_format(out, "version=%s\n", job->version == NULL ? "" : job->version);
     if (job->verb == HOST_PUT_BACK)
         text_format(out, "versions=%s\n", job->versions);
     if (job->verb == HOST_COMMAND) {

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-static const struct host_facts no_facts = {.boot_id = "", .kernel = "", .versions = ""};
+static const struct host_facts no_facts = {
+    .boot_id = "", .kernel = "", .versions = "", .candidates = ""};
 
 /* Idle before the call, for on_done may start the next job. */
 static void deliver(struct host_run *run, const struct host_result *result)
