@@ -15,8 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long idle clients may still send a request after worker_stop(): it is answered with close. */
-enum { STOP_IDLE_MS = 1000 };
+/*
+ * After worker_stop(): how long idle clients may still send a request (it is answered with close),
+ * and how long tunnels may go on before they are asked to end. At most half of the time there is.
+ */
+enum { STOP_IDLE_MS = 1000, STOP_TUNNELS_MS = 5000 };
 
 struct slice worker_date_line(struct worker *worker)
 {
@@ -227,14 +230,14 @@ static void on_stop(struct loop_post *post)
     struct worker *worker = CONTAINER_OF(post, struct worker, stop_post);
     const uint32_t limit_ms = atomic_load(&worker->stop_limit_ms);
     const uint32_t idle_ms = limit_ms / 2 < STOP_IDLE_MS ? limit_ms / 2 : STOP_IDLE_MS;
-    const uint32_t close_ms = limit_ms / 2 < TUNNEL_CLOSE_MS ? limit_ms / 2 : TUNNEL_CLOSE_MS;
+    const uint32_t tunnels_ms = limit_ms / 2 < STOP_TUNNELS_MS ? limit_ms / 2 : STOP_TUNNELS_MS;
     worker->now_ns = loop_now_ns(worker->loop);
     for (size_t i = 0; i < worker->config->listener_count; i++)
         listener_drain(&worker->listeners[i]);
     worker->stopping = true;
     worker->stop_at_ns = worker->now_ns + (uint64_t)limit_ms * 1000000;
     worker->idle_until_ns = worker->now_ns + (uint64_t)idle_ms * 1000000;
-    worker->tunnels_until_ns = worker->stop_at_ns - (uint64_t)close_ms * 1000000;
+    worker->tunnels_until_ns = worker->now_ns + (uint64_t)tunnels_ms * 1000000;
     for (size_t i = 0; i < worker->config->listener_count; i++)
         listener_close(&worker->listeners[i]);
     slab_each(&worker->connections, visit_stop, worker);

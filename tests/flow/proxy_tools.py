@@ -99,8 +99,12 @@ class Connection:
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_by_reset()
         self.sock.close()
+
+    def close_by_reset(self):
+        """From now on closing it sends a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def close(self):
         self.sock.close()
@@ -198,7 +202,8 @@ class Host:
             connections, self.connections = self.connections, []
         for connection in connections:
             try:
-                connection.reset()
+                connection.close_by_reset()
+                connection.sock.shutdown(socket.SHUT_RD)  # Its thread wakes up and closes it.
             except OSError:
                 pass
 
@@ -332,8 +337,11 @@ class Proxy:
             return False
 
     def said(self):
-        self.errors.flush()
-        return (self.folder / "stderr").read_text()
+        """What it wrote to stderr, also after its end."""
+        path = self.folder / "stderr"
+        if path.exists():
+            self.text = path.read_text()
+        return self.text
 
     def pids(self):
         """The program and its children."""
@@ -367,5 +375,6 @@ class Proxy:
             os.killpg(self.process.pid, signal.SIGKILL)
             status = self.process.wait(5)
         self.errors.close()
+        self.said()
         shutil.rmtree(self.folder, ignore_errors=True)
         return status

@@ -447,4 +447,4 @@ def test_connect_timeout(serve):
         for filler in fillers:
             filler.close()
         full.close()
-        assert proxy.stop() == 0
+        assert proxy.stop() == 0, proxy.said()
