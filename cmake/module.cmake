@@ -55,6 +55,7 @@ function(program name)
   target_include_directories(${name} PRIVATE ${root})
   uses(${name} ${P_USES})
   target_link_libraries(${name} PRIVATE ${P_LIBS})
+  target_compile_definitions(${name} PRIVATE NINES_VERSION="${PROJECT_VERSION}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()
 

@@ -46,6 +46,11 @@ static void reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static const char *program_of(const struct process_start *start)
+{
+    return start->program != NULL ? start->program : start->argv[0];
+}
+
 /* Everything from fork() to exec(): async-signal-safe calls only. Reports errno through `report`.
  */
 static _Noreturn void become(const struct process_start *start, char *const *environment,
@@ -59,7 +64,7 @@ static _Noreturn void become(const struct process_start *start, char *const *env
     for (uint32_t i = 0; ready && i < start->keep_count; i++)
         ready = fcntl(start->keep[i], F_SETFD, 0) == 0;
     if (ready)
-        (void)execvpe(start->argv[0], (char *const *)start->argv, environment);
+        (void)execvpe(program_of(start), (char *const *)start->argv, environment);
     const int cause = errno;
     const ssize_t size = write(report, &cause, sizeof cause);
     _exit(size == (ssize_t)sizeof cause ? EXEC_FAILED : EXEC_FAILED - 1);
@@ -73,7 +78,7 @@ int process_start(const struct process_start *start, struct error *error)
         start->environment != NULL ? (char *const *)start->environment : environ;
     int report[2];
     if (pipe2(report, O_CLOEXEC) != 0) {
-        error_set_errno(error, errno, "cannot start %s", start->argv[0]);
+        error_set_errno(error, errno, "cannot start %s", program_of(start));
         return -1;
     }
     /* The report pipe must not sit where the child puts its standard streams. */
@@ -95,7 +100,7 @@ int process_start(const struct process_start *start, struct error *error)
     if (pid < 0 || size == (ssize_t)sizeof cause) {
         if (pid > 0)
             (void)waitpid(pid, NULL, 0);
-        error_set_errno(error, cause, "cannot start %s", start->argv[0]);
+        error_set_errno(error, cause, "cannot start %s", program_of(start));
         return -1;
     }
     return pid;

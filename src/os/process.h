@@ -10,15 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PROCESS_FDS_MAX = 64 };
+enum { PROCESS_FDS_MAX = 65536 };
 
 /*
- * argv[0] is looked up in PATH. stdin, stdout, stderr: an fd to give it, or -1 for /dev/null.
+ * The program is looked up in PATH. stdin, stdout, stderr: an fd to give it, or -1 for /dev/null.
  * `keep` (may be NULL) lists further fds the child inherits, at the same numbers. The child gets
  * its own process group, default signals and an empty signal mask; with `die_with_parent` it gets
  * SIGKILL when this thread's process ends. Returns the pid, or -1.
  */
 struct process_start {
+    const char *program;            /* NULL: argv[0]. */
     const char *const *argv;        /* NULL-terminated. */
     const char *const *environment; /* NULL: this process's. */
     int stdin_fd;
