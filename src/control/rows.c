@@ -98,19 +98,19 @@ static const struct table *table_of(enum field_type type)
 }
 
 /* Numbers that a signed 64-bit reader cannot hold are written as text. */
-static void put_u64(struct json *json, const char *name, uint64_t value)
+static void put_u64(struct writer *json, const char *name, uint64_t value)
 {
     char digits[24];
     if (value <= INT64_MAX) {
-        json_u64(json, name, value);
+        writer_u64(json, name, value);
         return;
     }
     (void)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-    json_string(json, name, digits);
+    writer_string(json, name, digits);
 }
 
 /* Zero is left out: most fields of most rows are. */
-static void put_fields(struct json *json, const struct table *table, const void *from)
+static void put_fields(struct writer *json, const struct table *table, const void *from)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct field *field = &table->fields[i];
@@ -119,7 +119,7 @@ static void put_fields(struct json *json, const struct table *table, const void 
         switch (field->type) {
         case FIELD_BOOL:
             if (*(const bool *)at)
-                json_bool(json, field->name, true);
+                writer_bool(json, field->name, true);
             break;
         case FIELD_U32:
         case FIELD_U64:
@@ -130,13 +130,13 @@ static void put_fields(struct json *json, const struct table *table, const void 
             break;
         case FIELD_TEXT:
             if (at[0] != '\0')
-                json_string(json, field->name, at);
+                writer_string(json, field->name, at);
             break;
         case FIELD_COUNTS:
         case FIELD_OPEN:
-            json_object(json, field->name);
+            writer_object(json, field->name);
             put_fields(json, table_of(field->type), at);
-            json_end(json);
+            writer_end(json);
             break;
         default: UNREACHABLE();
         }
@@ -145,12 +145,12 @@ static void put_fields(struct json *json, const struct table *table, const void 
 
 static void put(struct text *text, const struct table *table, const void *from)
 {
-    struct json json;
-    json_init(&json, text);
-    json_object(&json, NULL);
-    json_u64(&json, "v", ROWS_VERSION);
+    struct writer json;
+    writer_init(&json, text);
+    writer_object(&json, NULL);
+    writer_u64(&json, "v", ROWS_VERSION);
     put_fields(&json, table, from);
-    json_end(&json);
+    writer_end(&json);
 }
 
 static bool wrong(struct error *error, const struct field *field)
@@ -247,37 +247,37 @@ void rows_put_traffic(struct text *text, const struct rows_traffic *traffic)
 void rows_put_decision(struct text *text, const struct rollout_decision *decision,
                        const char *host, const char *sentence)
 {
-    struct json json;
-    json_init(&json, text);
-    json_object(&json, NULL);
-    json_u64(&json, "v", ROWS_VERSION);
-    json_u64(&json, "n", decision->number);
-    json_u64(&json, "time_ms", decision->time_ms);
-    json_u64(&json, "code", decision->code);
-    json_string(&json, "host", host);
-    json_string(&json, "sentence", sentence);
-    json_end(&json);
+    struct writer json;
+    writer_init(&json, text);
+    writer_object(&json, NULL);
+    writer_u64(&json, "v", ROWS_VERSION);
+    writer_u64(&json, "n", decision->number);
+    writer_u64(&json, "time_ms", decision->time_ms);
+    writer_u64(&json, "code", decision->code);
+    writer_string(&json, "host", host);
+    writer_string(&json, "sentence", sentence);
+    writer_end(&json);
 }
 
 void rows_put_event(struct text *text, const struct rollout_event *event)
 {
-    struct json json;
-    json_init(&json, text);
-    json_object(&json, NULL);
-    json_u64(&json, "v", ROWS_VERSION);
-    json_u64(&json, "kind", event->kind);
-    json_u64(&json, "time_ms", event->time_ms);
+    struct writer json;
+    writer_init(&json, text);
+    writer_object(&json, NULL);
+    writer_u64(&json, "v", ROWS_VERSION);
+    writer_u64(&json, "kind", event->kind);
+    writer_u64(&json, "time_ms", event->time_ms);
     if (event->kind == ROLLOUT_ACTION_DONE) {
-        json_u64(&json, "host", event->host);
-        json_u64(&json, "action", event->action_id);
-        json_u64(&json, "code", event->result.code);
-        json_string(&json, "version", event->result.facts.version);
-        json_string(&json, "boot_id", event->result.facts.boot_id);
-        json_string(&json, "text", event->result.text);
+        writer_u64(&json, "host", event->host);
+        writer_u64(&json, "action", event->action_id);
+        writer_u64(&json, "code", event->result.code);
+        writer_string(&json, "version", event->result.facts.version);
+        writer_string(&json, "boot_id", event->result.facts.boot_id);
+        writer_string(&json, "text", event->result.text);
     } else if (event->text != NULL) {
-        json_string(&json, "text", event->text);
+        writer_string(&json, "text", event->text);
     }
-    json_end(&json);
+    writer_end(&json);
 }
 
 bool rows_get_head(struct slice from, struct rows_head *head, struct error *error)

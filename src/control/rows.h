@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/writer.h"
 #include "base/slice.h"
 #include "rollout/rollout.h"
 
