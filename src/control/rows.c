@@ -23,10 +23,15 @@ struct table {
 };
 
 #define FIELD(struct_name, member, kind)                                                           \
-    {.name = #member, .type = (kind), .offset = offsetof(struct struct_name, member),              \
-     .size = sizeof(((struct struct_name *)0)->member)}
+    {                                                                                              \
+        .name = #member, .type = (kind), .offset = offsetof(struct struct_name, member),           \
+        .size = sizeof(((struct struct_name *)0)->member)                                          \
+    }
 #define TABLE(struct_name, fields_array)                                                           \
-    {.fields = (fields_array), .count = COUNT_OF(fields_array), .size = sizeof(struct struct_name)}
+    {                                                                                              \
+        .fields = (fields_array), .count = COUNT_OF(fields_array),                                 \
+        .size = sizeof(struct struct_name)                                                         \
+    }
 
 _Static_assert(sizeof(enum rollout_phase) == sizeof(uint32_t), "enums are stored as FIELD_U32");
 
@@ -42,33 +47,55 @@ static const struct field counts_fields[] = {COUNTS(requests, FIELD_U64),
 
 #define HOST(member, kind) FIELD(rollout_host, member, kind)
 static const struct field host_fields[] = {
-    HOST(phase, FIELD_U32),           HOST(goal, FIELD_U32),
-    HOST(batch, FIELD_U32),           HOST(was_ill, FIELD_BOOL),
-    HOST(weight_zero, FIELD_BOOL),    HOST(long_lived, FIELD_BOOL),
-    HOST(drain_late, FIELD_BOOL),     HOST(install_begun, FIELD_BOOL),
-    HOST(rebooted, FIELD_BOOL),       HOST(reboot_due, FIELD_BOOL),
-    HOST(ill_said, FIELD_BOOL),       HOST(since_ms, FIELD_U64),
-    HOST(taken_ms, FIELD_U64),        HOST(ended_ms, FIELD_U64),
-    HOST(drained_ms, FIELD_U64),      HOST(deadline_ms, FIELD_U64),
-    HOST(healthy_since_ms, FIELD_U64), HOST(open, FIELD_OPEN),
-    HOST(install_id, FIELD_U64),      HOST(window, FIELD_COUNTS),
-    HOST(compare, FIELD_COUNTS),      HOST(peers, FIELD_COUNTS),
-    HOST(before, FIELD_COUNTS),       HOST(looks, FIELD_U32),
-    HOST(version_before, FIELD_TEXT), HOST(version_wanted, FIELD_TEXT),
-    HOST(version_after, FIELD_TEXT),  HOST(boot_id_before, FIELD_TEXT),
-    HOST(boot_id_after, FIELD_TEXT),  HOST(kernel, FIELD_TEXT),
+    HOST(phase, FIELD_U32),
+    HOST(goal, FIELD_U32),
+    HOST(batch, FIELD_U32),
+    HOST(was_ill, FIELD_BOOL),
+    HOST(weight_zero, FIELD_BOOL),
+    HOST(long_lived, FIELD_BOOL),
+    HOST(drain_late, FIELD_BOOL),
+    HOST(install_begun, FIELD_BOOL),
+    HOST(rebooted, FIELD_BOOL),
+    HOST(reboot_due, FIELD_BOOL),
+    HOST(ill_said, FIELD_BOOL),
+    HOST(since_ms, FIELD_U64),
+    HOST(taken_ms, FIELD_U64),
+    HOST(ended_ms, FIELD_U64),
+    HOST(drained_ms, FIELD_U64),
+    HOST(deadline_ms, FIELD_U64),
+    HOST(healthy_since_ms, FIELD_U64),
+    HOST(open, FIELD_OPEN),
+    HOST(install_id, FIELD_U64),
+    HOST(window, FIELD_COUNTS),
+    HOST(compare, FIELD_COUNTS),
+    HOST(peers, FIELD_COUNTS),
+    HOST(before, FIELD_COUNTS),
+    HOST(looks, FIELD_U32),
+    HOST(version_before, FIELD_TEXT),
+    HOST(version_wanted, FIELD_TEXT),
+    HOST(version_after, FIELD_TEXT),
+    HOST(boot_id_before, FIELD_TEXT),
+    HOST(boot_id_after, FIELD_TEXT),
+    HOST(kernel, FIELD_TEXT),
     HOST(reason, FIELD_TEXT),
 };
 
 #define ROW(member, kind) FIELD(rollout_row, member, kind)
 static const struct field row_fields[] = {
-    ROW(phase, FIELD_U32),          ROW(stop, FIELD_U32),
-    ROW(pause, FIELD_U32),          ROW(batch, FIELD_U32),
-    ROW(proven, FIELD_BOOL),        ROW(blocked_said, FIELD_U32),
-    ROW(blocked_ms, FIELD_U64),     ROW(started_ms, FIELD_U64),
-    ROW(ended_ms, FIELD_U64),       ROW(now_ms, FIELD_U64),
-    ROW(next_action_id, FIELD_U64), ROW(next_decision, FIELD_U64),
-    ROW(capacity_least_ppm, FIELD_U32), ROW(reason, FIELD_TEXT),
+    ROW(phase, FIELD_U32),
+    ROW(stop, FIELD_U32),
+    ROW(pause, FIELD_U32),
+    ROW(batch, FIELD_U32),
+    ROW(proven, FIELD_BOOL),
+    ROW(blocked_said, FIELD_U32),
+    ROW(blocked_ms, FIELD_U64),
+    ROW(started_ms, FIELD_U64),
+    ROW(ended_ms, FIELD_U64),
+    ROW(now_ms, FIELD_U64),
+    ROW(next_action_id, FIELD_U64),
+    ROW(next_decision, FIELD_U64),
+    ROW(capacity_least_ppm, FIELD_U32),
+    ROW(reason, FIELD_TEXT),
 };
 
 #define HEAD(member, kind) FIELD(rows_head, member, kind)
@@ -80,7 +107,7 @@ static const struct field head_fields[] = {
 
 #define TRAFFIC(member, kind) FIELD(rows_traffic, member, kind)
 static const struct field traffic_fields[] = {
-    TRAFFIC(requests, FIELD_U64),    TRAFFIC(failed, FIELD_U64), TRAFFIC(last_requests, FIELD_U64),
+    TRAFFIC(requests, FIELD_U64),    TRAFFIC(failed, FIELD_U64),  TRAFFIC(last_requests, FIELD_U64),
     TRAFFIC(last_failed, FIELD_U64), TRAFFIC(process, FIELD_U64),
 };
 
@@ -244,8 +271,8 @@ void rows_put_traffic(struct text *text, const struct rows_traffic *traffic)
     put(text, &traffic_table, traffic);
 }
 
-void rows_put_decision(struct text *text, const struct rollout_decision *decision,
-                       const char *host, const char *sentence)
+void rows_put_decision(struct text *text, const struct rollout_decision *decision, const char *host,
+                       const char *sentence)
 {
     struct writer json;
     writer_init(&json, text);

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/writer.h"
 #include "base/slice.h"
+#include "base/writer.h"
 #include "rollout/rollout.h"
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct rows_head {
     char to_version[ROLLOUT_VERSION_MAX]; /* "": the newest. */
     char strategy[16];
     char who[64];
-    char only[4096]; /* Host names, comma-separated; "": all. */
+    char only[4096];     /* Host names, comma-separated; "": all. */
     char cordoned[4096]; /* Hosts that an operator had drained before. */
 };
 
