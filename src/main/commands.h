@@ -1,24 +1,24 @@
 /*
- * commands: the table of subcommands, in the order of the help.
+ * commands: every subcommand's entry. The table, in the order of the help, is in commands.c.
  */
 #pragma once
 
 #include "main/cmd.h"
 
+/* Ends with a NULL name. */
+extern const struct cmd_type commands[];
+
 int cmd_serve(const struct cmd *);
 int cmd_balancer(const struct cmd *);
 int cmd_controller(const struct cmd *);
+int cmd_plan(const struct cmd *);
+int cmd_update(const struct cmd *);
+int cmd_status(const struct cmd *);
+int cmd_log(const struct cmd *);
+int cmd_pause(const struct cmd *);
+int cmd_resume(const struct cmd *);
+int cmd_abort(const struct cmd *);
+int cmd_drain(const struct cmd *);
+int cmd_restore(const struct cmd *);
 int cmd_child_balancer(const struct cmd *);
 int cmd_child_controller(const struct cmd *);
-
-/* clang-format off */
-#define COMMANDS                                                                                    \
-    {.name = "serve", .operands = "", .run = cmd_serve,                                             \
-     .help = "balancer and controller on this machine"},                                            \
-    {.name = "balancer", .operands = "", .run = cmd_balancer, .help = "the balancer alone"},        \
-    {.name = "controller", .operands = "", .run = cmd_controller, .help = "the controller alone"},  \
-    {.name = "child-balancer", .operands = "FDS", .run = cmd_child_balancer, .hidden = true,        \
-     .operands_max = CMD_OPERANDS_MAX, .help = "started by the parent"},                            \
-    {.name = "child-controller", .operands = "FDS", .run = cmd_child_controller, .hidden = true,    \
-     .operands_max = CMD_OPERANDS_MAX, .help = "started by the parent"}
-/* clang-format on */

@@ -10,11 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct cmd_type types[] = {
-    COMMANDS,
-    {.name = NULL},
-};
-
 static void tell_failure(const struct check_failure *failure)
 {
     char line[512];
@@ -32,7 +27,7 @@ static void print_help(FILE *out)
     (void)fprintf(out, "nines keeps a service up while its machines are patched: the load balancer "
                        "and the\ncontroller of updates in one program.\n\nUsage: nines COMMAND "
                        "[OPTIONS] [OPERANDS]\n\n");
-    for (const struct cmd_type *type = types; type->name != NULL; type++) {
+    for (const struct cmd_type *type = commands; type->name != NULL; type++) {
         char call[64];
         if (type->hidden)
             continue;
@@ -77,7 +72,7 @@ int main(int argc, char **argv)
     struct error error;
     check_set_hook(tell_failure);
     ignore_broken_pipes();
-    switch (args_parse(argc, argv, types, &cmd, &error)) {
+    switch (args_parse(argc, argv, commands, &cmd, &error)) {
     case ARGS_RUN: break;
     case ARGS_HELP:
         if (cmd.type != NULL)
