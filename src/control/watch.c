@@ -29,7 +29,7 @@ static void take_host(struct watch_host *host, const struct balancer_host *from,
     host->healthy = from->healthy;
     host->drained = from->drained;
     host->weight = from->weight;
-    host->effective_weight = from->effective_weight;
+    host->effective_weight = from->effective_milli;
     host->in_flight = from->in_flight;
 }
 
