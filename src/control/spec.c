@@ -133,29 +133,42 @@ static void fill_limits(const struct config_tier *tier, struct rollout_spec *spe
     spec->weight_timeout_ms = WEIGHT_TIMEOUT_MS;
 }
 
-bool spec_build(struct arena *arena, const struct config_tier *tier, const struct rows_head *head,
-                struct rollout_spec *spec, struct error *error)
+/* What this version cannot do, or what the tier does not say. */
+static bool check_order(const struct config_tier *tier, const struct rows_head *head,
+                        struct error *error)
 {
-    *spec = (struct rollout_spec){.tier = tier->name, .to_version = head->to_version};
     if (tier->update.install == CONFIG_INSTALL_NONE)
         return error_set(error, ERROR_REFUSED,
                          "tier '%s' has no update.install: say what an update is, e.g. install: { "
                          "method: apt, packages: security }",
                          tier->name);
-    if (tier->update.strategy != CONFIG_STRATEGY_ROLLING || strcmp(head->strategy, "rolling") != 0)
-        return error_set(error, ERROR_REFUSED,
-                         "this version has the strategy rolling only, not '%s'", head->strategy);
     if (head->to_version[0] != '\0' && tier->update.install != CONFIG_INSTALL_APT)
         return error_set(error, ERROR_USAGE, "--to VERSION needs install method apt");
     if (head->to_version[0] != '\0' && tier->update.security)
         return error_set(error, ERROR_USAGE,
                          "--to VERSION needs named packages, not packages: security");
+    return true;
+}
+
+bool spec_build_plan(struct arena *arena, const struct config_tier *tier,
+                     const struct rows_head *head, struct rollout_spec *spec, struct error *error)
+{
+    *spec = (struct rollout_spec){.tier = tier->name, .to_version = head->to_version};
+    if (strcmp(head->strategy, "rolling") != 0)
+        return error_set(error, ERROR_REFUSED,
+                         "this version has the strategy rolling only, not '%s'", head->strategy);
     if (!check_only(tier, head->only, error) || !fill_hosts(arena, tier, head, spec, error))
         return false;
     rollout_spec_defaults(spec);
     fill_limits(tier, spec);
     ASSERT(spec->host_count > 0);
     return true;
+}
+
+bool spec_build(struct arena *arena, const struct config_tier *tier, const struct rows_head *head,
+                struct rollout_spec *spec, struct error *error)
+{
+    return check_order(tier, head, error) && spec_build_plan(arena, tier, head, spec, error);
 }
 
 bool spec_arrays(struct arena *arena, const struct rollout_spec *spec,

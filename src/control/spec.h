@@ -19,6 +19,10 @@
 bool spec_build(struct arena *, const struct config_tier *, const struct rows_head *,
                 struct rollout_spec *, struct error *);
 
+/* The same for a plan, which a tier may have that does not say yet how to install. */
+bool spec_build_plan(struct arena *, const struct config_tier *, const struct rows_head *,
+                     struct rollout_spec *, struct error *);
+
 /* Memory for the engine's rows, from the arena; false when it is out. */
 bool spec_arrays(struct arena *, const struct rollout_spec *, struct rollout_arrays *);
 
