@@ -138,8 +138,8 @@ def test_checks_take_a_host_out_and_back(proxy, hosts):
 
 def test_a_dead_host_costs_no_request(hosts):
     """Checks are far apart here: the traffic itself must notice."""
-    proxy = Proxy({"web": settings(hosts, health={"path": "/health", "interval": "60s"})},
-                  threads=2)
+    proxy = Proxy({"web": settings(hosts, health={"path": "/health", "interval": "60s"},
+                                   hold={"time": "100ms"})}, threads=2)
     with Admin(proxy) as admin, Client(proxy.ports["web"]) as client:
         wait_until(lambda: all(h["check"] for h in admin.get("/v1/tiers/web/hosts")["hosts"]), 5,
                    "the first round of checks")
@@ -242,6 +242,7 @@ def test_a_weight_that_cannot_be_kept_is_not_set(proxy):
     """The folder of the weights file does not let itself be written: 503, nothing changed."""
     run = proxy.folder / "run"
     with Admin(proxy) as admin:
+        assert admin.host("h0")["override"] is None  # Connected from here on.
         os.rename(run, proxy.folder / "away")
         try:
             status, answer = admin.put("h0", {"weight": 0})
