@@ -107,7 +107,7 @@ static bool read_host(const json_t *object, struct balancer_host *host)
 static bool read_tier(const json_t *object, struct balancer_view *view)
 {
     double capacity = 0;
-    const bool good = read_number(object, "serving_capacity", 1.0, &capacity) &&
+    const bool good = read_number(object, "serving_capacity", WEIGHT_MAX, &capacity) &&
                       read_u64(object, "requests", &view->requests) &&
                       read_u64(object, "failed", &view->failed) &&
                       read_number(object, "requests_per_second", 1e15, &view->rps) &&

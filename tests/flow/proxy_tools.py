@@ -296,7 +296,7 @@ class Proxy:
     """The real program. `tiers`: {name: {setting: value, "hosts": [ports]}}; each gets a listener,
     whose port is in `ports[name]`."""
 
-    def __init__(self, tiers, threads=1, limits=None, log=None):
+    def __init__(self, tiers, threads=1, limits=None, log=None, metrics=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nines-proxy-"))
         self.ports = {name: free_port() for name in tiers}
         config = {
@@ -311,6 +311,8 @@ class Proxy:
             config["limits"] = limits
         if log:
             config["log"] = log
+        if metrics:
+            config["metrics"] = metrics
         path = self.folder / "nines.yaml"
         path.write_text(json.dumps(config, indent=2))  # JSON is YAML.
         self.errors = open(self.folder / "stderr", "wb")
