@@ -407,6 +407,12 @@ static void read_packages(struct config_reader *reader, const struct config_sett
     CONFIG_YAML_EACH (item, node) {
         if (!expect_word(reader, row->name, item))
             continue;
+        if (slice_is(item->text, "security")) {
+            config_read_complain(reader, error_at(item, row->name),
+                                 "holds 'security' among names; did you mean 'packages: "
+                                 "security'?");
+            continue;
+        }
         if (!is_package(item->text)) {
             const char *equals =
                 item->text.size == 0 ? NULL : memchr(item->text.data, '=', item->text.size);

@@ -206,6 +206,9 @@ static const struct bad_case choices_are_checked_cases[] = {
     {TIER "    update: { install: { method: apt, packages: openssl } }\n",
      "nines.yaml:5:49: 'update.install.packages' in tier 'web' must be 'security' or a list of "
      "names, not a single value"},
+    {TIER "    update: { install: { method: apt, packages: [security] } }\n",
+     "nines.yaml:5:50: 'update.install.packages' in tier 'web' holds 'security' among names; did "
+     "you mean 'packages: security'?"},
     {TIER "    update: { install: { method: apt, packages: [] } }\n",
      "nines.yaml:5:49: 'update.install.packages' in tier 'web' is empty; it needs at least one "
      "entry"},
