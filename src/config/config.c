@@ -48,6 +48,8 @@ struct config *config_parse(const char *file, struct slice text, struct config_p
         out_of_memory(problems);
         return NULL;
     }
+    if (text.data == NULL)
+        text.data = ""; /* An empty file, read into nothing. */
     struct arena scratch;
     arena_init(&scratch, SCRATCH_BYTES_MAX);
     const struct config_node *root = config_yaml_parse(&scratch, text, problems);
