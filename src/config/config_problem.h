@@ -1,9 +1,9 @@
 /*
  * config_problem: collects the findings of one file, in file order.
  *
- * Called by the parser, the reader and the checks of this folder, and by `nines check` for what only
- * a look at the disk can tell. It also holds how a value is shown in a message and what "did you
- * mean" offers.
+ * Called by the parser, the reader and the checks of this folder, and by `nines check` for what
+ * only a look at the disk can tell. It also holds how a value is shown in a message and what "did
+ * you mean" offers.
  */
 #pragma once
 

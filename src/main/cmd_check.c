@@ -93,9 +93,9 @@ static void show_place(struct slice text, struct config_place place)
     (void)fprintf(stderr, "%5u | %s\n      | %s\n", place.line, shown, caret);
 }
 
-static void print_findings(const struct config_problems *problems, struct slice text)
+/* On a terminal with the line and a caret; elsewhere one line a finding, for programs to read. */
+static void print_findings(const struct config_problems *problems, struct slice text, bool terminal)
 {
-    const bool terminal = isatty(STDERR_FILENO) == 1;
     for (size_t i = 0; i < problems->count; i++) {
         (void)fprintf(stderr, "%s\n", problems->items[i].text);
         if (terminal)
@@ -154,16 +154,11 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
-/* What the file says, in one line, and what follows from it. */
+/* What a valid file says, in one line, and what follows from it. */
 static void print_summary(const struct cmd *cmd, const struct config *config,
                           const struct config_problems *problems)
 {
     const size_t warnings = problems->warnings + problems->unbuilt;
-    if (config == NULL) {
-        (void)fprintf(stderr, "%s: %zu error%s, %zu warning%s\n", cmd->config, problems->errors,
-                      plural(problems->errors), warnings, plural(warnings));
-        return;
-    }
     size_t hosts = 0;
     for (size_t i = 0; i < config->tier_count; i++)
         hosts += config->tiers[i].host_count;
@@ -189,8 +184,13 @@ static int judge(const struct cmd *cmd, struct slice text)
         const int printed = print_json(cmd, &problems);
         code = code == EXIT_DONE ? printed : code;
     } else {
-        print_findings(&problems, text);
-        print_summary(cmd, config, &problems);
+        const bool terminal = isatty(STDERR_FILENO) == 1;
+        print_findings(&problems, text, terminal);
+        if (config != NULL)
+            print_summary(cmd, config, &problems);
+        else if (terminal)
+            (void)fprintf(stderr, "%s: %zu error%s\n", cmd->config, problems.errors,
+                          plural(problems.errors));
     }
     config_unref(config);
     config_problems_done(&problems);

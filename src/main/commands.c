@@ -9,6 +9,13 @@ static const struct cmd_option update_options[] = {
     {0},
 };
 
+static const struct cmd_option check_options[] = {
+    {"reference", NULL, "print every setting as docs/reference.md, and do nothing else"},
+    {"man", NULL, "print nines.yaml(5) for scdoc, and do nothing else"},
+    {"json-schema", NULL, "print a JSON Schema for editors, and do nothing else"},
+    {0},
+};
+
 static const struct cmd_option plan_options[] = {
     {"to", "VERSION", "the version to install; default: the newest"},
     {"only", "HOST,..", "these hosts alone"},
@@ -33,6 +40,11 @@ const struct cmd_type commands[] = {
      .help = "balancer and controller on this machine"},
     {.name = "balancer", .operands = "", .run = cmd_balancer, .help = "the balancer alone"},
     {.name = "controller", .operands = "", .run = cmd_controller, .help = "the controller alone"},
+    {.name = "check",
+     .operands = "",
+     .options = check_options,
+     .run = cmd_check,
+     .help = "judge the config, say where each error is"},
     {.name = "plan",
      .operands = "TIER",
      .operands_min = 1,

@@ -11,6 +11,7 @@ extern const struct cmd_type commands[];
 int cmd_serve(const struct cmd *);
 int cmd_balancer(const struct cmd *);
 int cmd_controller(const struct cmd *);
+int cmd_check(const struct cmd *);
 int cmd_plan(const struct cmd *);
 int cmd_update(const struct cmd *);
 int cmd_status(const struct cmd *);
