@@ -5,8 +5,6 @@
 #include "rollout/life.h"
 #include "rollout/orders.h"
 
-#include <stdio.h>
-
 void back_look_at_all(struct rollout *r)
 {
     for (uint32_t host = r->in_flight_first; host != ROLLOUT_NO_HOST;
@@ -17,8 +15,7 @@ void back_look_at_all(struct rollout *r)
 /* The first reason stands in the rollout's row. */
 static void set_reason(struct rollout *r, uint32_t host, const char *reason)
 {
-    (void)snprintf(r->row.reason, sizeof r->row.reason, "%s: %s", r->spec->hosts[host].name,
-                   reason);
+    orders_reason(r->row.reason, r->spec->hosts[host].name, reason);
 }
 
 /* True when the failed host is to be kept as it is, the rollout having paused. */
@@ -69,7 +66,7 @@ void back_stop(struct rollout *r, struct rollout_actions *out, uint32_t host, co
     struct rollout_host *row = &r->arrays.hosts[host];
     orders_text(row->reason, sizeof row->reason, reason);
     say_reason(r, out, ROLLOUT_SAY_FAILED, host, reason);
-    (void)stop_or_pause(r, host, reason);
+    out->decisions[out->decision_count - 1].numbers[0] = stop_or_pause(r, host, reason);
     ledger_dirty(r, host);
 }
 
@@ -77,9 +74,11 @@ void back_lose(struct rollout *r, struct rollout_actions *out, uint32_t host, co
 {
     struct rollout_host *row = &r->arrays.hosts[host];
     orders_text(row->reason, sizeof row->reason, reason);
-    if (!proves_nothing(row))
+    const bool stops = !proves_nothing(row);
+    if (stops)
         (void)stop_or_pause(r, host, reason);
     back_quarantine(r, out, host, reason);
+    out->decisions[out->decision_count - 1].numbers[1] = stops;
 }
 
 void back_fail(struct rollout *r, struct rollout_actions *out, uint32_t host, const char *reason)
@@ -93,6 +92,7 @@ void back_fail(struct rollout *r, struct rollout_actions *out, uint32_t host, co
     }
     say_reason(r, out, ROLLOUT_SAY_FAILED, host, reason);
     const bool keep = stop_or_pause(r, host, reason);
+    out->decisions[out->decision_count - 1].numbers[0] = keep;
     row->goal = keep ? ROLLOUT_GOAL_KEEP : ROLLOUT_GOAL_BACK;
     ledger_dirty(r, host);
     if (!row->weight_zero)

@@ -188,6 +188,13 @@ void ledger_weight_zero(struct rollout *r, uint32_t host)
     books_enter(r, host);
 }
 
+void ledger_given_back(struct rollout *r, uint32_t host)
+{
+    books_leave(r, host);
+    r->arrays.links[host].ill_known = true;
+    books_enter(r, host);
+}
+
 void ledger_ill_known(struct rollout *r)
 {
     for (uint32_t host = 0; host < r->spec->host_count; host++) {
@@ -238,8 +245,7 @@ static void book_traffic(struct rollout *r, uint32_t host, const struct rollout_
     into->failures += delta->failures;
 }
 
-/* The other hosts' figures of the same window. */
-static void book_comparison(struct rollout *r, uint32_t host)
+void ledger_compare(struct rollout *r, uint32_t host)
 {
     struct rollout_host *row = &r->arrays.hosts[host];
     const struct rollout_link *link = &r->arrays.links[host];
@@ -291,10 +297,8 @@ bool ledger_observe(struct rollout *r, const struct rollout_observation *seen, u
     link->drained = seen->drained;
     link->in_flight = seen->in_flight;
     link->seen_ms = asked_ms;
-    if (in_window(row)) {
-        book_comparison(r, seen->host);
+    if (in_window(row))
         ledger_dirty(r, seen->host);
-    }
     return ledger_in_flight(row->phase) || (fell_ill && !first);
 }
 

@@ -36,6 +36,10 @@ void ledger_ill_known(struct rollout *);
 
 /* The host's window of traffic begins now. */
 void ledger_window_begin(struct rollout *, uint32_t host);
+/* Brings the other hosts' figures of the same window into its row, once all were observed. */
+void ledger_compare(struct rollout *, uint32_t host);
+/* It was given back and is not seen to serve yet: that is no illness. */
+void ledger_given_back(struct rollout *, uint32_t host);
 
 /* The queue of hosts to look at. */
 void ledger_ready(struct rollout *, uint32_t host);

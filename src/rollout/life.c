@@ -41,8 +41,11 @@ void life_end(struct rollout *r, uint32_t host, enum rollout_host_phase phase)
 void life_give_back(struct rollout *r, struct rollout_actions *out, uint32_t host)
 {
     struct rollout_host *row = &r->arrays.hosts[host];
-    orders_say(r, out, ROLLOUT_SAY_GIVEN_BACK, host, row->phase == ROLLOUT_HOST_CHECKING, 0);
+    const bool drained = row->phase != ROLLOUT_HOST_CHECKING;
+    orders_say(r, out, ROLLOUT_SAY_GIVEN_BACK, host, !drained, 0);
     row->goal = ROLLOUT_GOAL_FORWARD;
+    if (drained)
+        ledger_given_back(r, host);
     if (r->row.stop != ROLLOUT_STOP_NONE)
         life_end(r, host, ROLLOUT_HOST_UNTOUCHED);
     else
@@ -179,15 +182,17 @@ static void drain_waits(struct rollout *r, struct rollout_actions *out, uint32_t
 {
     struct rollout_host *row = &r->arrays.hosts[host];
     const uint64_t in_flight = r->arrays.links[host].in_flight;
-    orders_say(r, out, ROLLOUT_SAY_DRAIN_WAITS, host, in_flight, r->row.now_ms - row->since_ms);
+    const bool silent = !guard_informed(r);
+    orders_say(r, out, ROLLOUT_SAY_DRAIN_WAITS, host, in_flight, r->row.now_ms - row->since_ms)
+        ->numbers[2] = silent;
     row->deadline_ms = ROLLOUT_NEVER_MS;
     ledger_drain_late(r, host, true);
     if (r->row.pause != ROLLOUT_PAUSE_NONE || r->row.stop != ROLLOUT_STOP_NONE)
         return;
     r->row.pause = ROLLOUT_PAUSE_DRAIN;
-    (void)snprintf(r->row.reason, sizeof r->row.reason,
-                   "%s still has %llu requests or connections in flight", r->spec->hosts[host].name,
-                   (unsigned long long)in_flight);
+    (void)snprintf(r->row.reason, sizeof r->row.reason, "%s %s", r->spec->hosts[host].name,
+                   silent ? "is not known to be drained, the balancer is silent"
+                          : "still has requests or connections in flight");
     back_look_at_all(r);
 }
 

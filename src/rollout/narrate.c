@@ -114,6 +114,12 @@ static bool narrate_change(struct line *line, const struct rollout_decision *d)
         add(line, ", nothing to install, rebooting");
         break;
     case ROLLOUT_SAY_DRAIN_WAITS:
+        if (d->numbers[2] != 0) {
+            add(line, "not known to be drained after ");
+            add_time(line, d->numbers[1]);
+            add(line, ", nothing was heard from the balancer; the rollout pauses until it is");
+            break;
+        }
         add_in_flight(line, d);
         add(line, "; the rollout pauses until they end");
         break;
@@ -171,9 +177,8 @@ static bool narrate_proof(struct line *line, const struct rollout_decision *d)
     case ROLLOUT_SAY_VERIFIED_ALONE:
         add(line, "verified: ");
         add_record(line, d->numbers[0], d->numbers[1]);
-        add(line, d->code == ROLLOUT_SAY_VERIFIED
-                      ? "; hosts not yet updated: "
-                      : "; verified hosts and its own earlier record: ");
+        add(line, d->code == ROLLOUT_SAY_VERIFIED ? "; hosts not yet updated: "
+                                                  : "; verified hosts and its own record: ");
         add_record(line, d->numbers[2], d->numbers[3]);
         break;
     case ROLLOUT_SAY_VERIFIED_NO_DATA:
@@ -203,7 +208,10 @@ static bool narrate_trouble(struct line *line, const struct rollout_decision *d)
         add(line, d->numbers[0] != 0 ? "not taken after all, nothing was changed"
                                      : "weight restored, nothing was changed");
         break;
-    case ROLLOUT_SAY_FAILED: add(line, "failed: %s; nobody else is taken", d->text); break;
+    case ROLLOUT_SAY_FAILED:
+        add(line, "failed: %s; %s", d->text,
+            d->numbers[0] != 0 ? "the rollout pauses" : "nobody else is taken");
+        break;
     case ROLLOUT_SAY_PUTTING_BACK:
         add(line, "putting %s back", version_or(d, "the old version"));
         break;
@@ -216,7 +224,8 @@ static bool narrate_trouble(struct line *line, const struct rollout_decision *d)
         add(line, "verified on %s, full weight", version_or(d, "the old version"));
         break;
     case ROLLOUT_SAY_QUARANTINED:
-        add(line, "quarantined%s: %s", d->numbers[0] != 0 ? " at weight 0" : "", d->text);
+        add(line, "quarantined%s: %s%s", d->numbers[0] != 0 ? " at weight 0" : "", d->text,
+            d->numbers[1] != 0 ? "; nobody else is taken" : "");
         break;
     case ROLLOUT_SAY_SENT_AGAIN: add_sent_again(line, d); break;
     case ROLLOUT_SAY_ILL: add(line, "fell ill by itself, counts as unavailable"); break;
@@ -341,9 +350,7 @@ static bool narrate_rollout(struct line *line, const struct rollout_decision *d,
         add(line, "; resume goes on as soon as one can be");
         break;
     case ROLLOUT_SAY_RESUMED: add_with_text(line, "resumed by the operator", d->text); break;
-    case ROLLOUT_SAY_RESUMED_DRAINED:
-        add(line, "nothing holds up the drain any longer, going on");
-        break;
+    case ROLLOUT_SAY_RESUMED_DRAINED: add(line, "the drain is over, the rollout goes on"); break;
     case ROLLOUT_SAY_ABORTING:
         add_with_text(line, "aborting, hosts in flight are brought to a safe end", d->text);
         break;

@@ -391,6 +391,18 @@ static void take_hosts(struct rollout *r, struct rollout_actions *out)
         stalled(r, out);
 }
 
+/* Hosts that proved nothing were left out, and nothing else went wrong: the first one's reason. */
+static void reason_of_some_host(struct rollout *r)
+{
+    for (uint32_t host = 0; host < r->spec->host_count; host++) {
+        const char *reason = r->arrays.hosts[host].reason;
+        if (reason[0] == '\0')
+            continue;
+        orders_reason(r->row.reason, r->spec->hosts[host].name, reason);
+        return;
+    }
+}
+
 /* The last step: every host has its end, and the rollout gets its own. */
 static void end(struct rollout *r, struct rollout_actions *out)
 {
@@ -409,8 +421,7 @@ static void end(struct rollout *r, struct rollout_actions *out)
         r->row.phase = ROLLOUT_FAILED;
         code = ROLLOUT_SAY_ENDED_FAILED;
         if (r->row.reason[0] == '\0')
-            (void)snprintf(r->row.reason, sizeof r->row.reason, "%u of %u hosts were not updated",
-                           r->chosen - updated, r->chosen);
+            reason_of_some_host(r);
     }
     r->row.pause = ROLLOUT_PAUSE_NONE;
     r->row.ended_ms = r->row.now_ms;

@@ -109,12 +109,18 @@ static bool judged_bad(struct rollout *r, struct rollout_actions *out, uint32_t 
     if (!verdict.bad)
         return false;
     char reason[ROLLOUT_TEXT_MAX];
-    (void)snprintf(reason, sizeof reason,
-                   "%llu of its %llu requests failed, where %s had %llu failures in %llu",
-                   (unsigned long long)row->window.failures,
-                   (unsigned long long)row->window.requests,
-                   alone ? "verified hosts and its own earlier record" : "hosts not yet updated",
-                   (unsigned long long)others.failures, (unsigned long long)others.requests);
+    const int size = snprintf(reason, sizeof reason, "%llu of its %llu requests failed, ",
+                              (unsigned long long)row->window.failures,
+                              (unsigned long long)row->window.requests);
+    ASSERT(size > 0 && (size_t)size < sizeof reason);
+    char *rest = reason + size;
+    const size_t room = sizeof reason - (size_t)size;
+    if (others.requests == 0)
+        (void)snprintf(rest, room, "and there is nothing to compare them with");
+    else
+        (void)snprintf(rest, room, "where %s had %llu failures in %llu",
+                       alone ? "verified hosts and its own record" : "hosts not yet updated",
+                       (unsigned long long)others.failures, (unsigned long long)others.requests);
     back_fail(r, out, host, reason);
     return true;
 }
@@ -125,6 +131,7 @@ static bool serving_failed(struct rollout *r, struct rollout_actions *out, uint3
     const struct rollout_host *row = &r->arrays.hosts[host];
     if (!r->arrays.links[host].seen)
         return false; /* After a restart: nothing is known yet. */
+    ledger_compare(r, host);
     if (!r->arrays.links[host].healthy) {
         if (row->goal == ROLLOUT_GOAL_FORWARD)
             back_fail(r, out, host, "it fell ill under traffic");

@@ -193,7 +193,7 @@ static inline void fleet_init(struct fleet *fleet, uint32_t count)
     fleet->boot_ms = 4000;
     fleet->fall_ms = 1000;
     fleet->now_ms = FLEET_START_MS;
-    fleet->observe_ms = FLEET_START_MS;
+    fleet->observe_ms = FLEET_START_MS + 1;
     fleet->traffic_ms = FLEET_START_MS;
     fleet->controller_up = true;
 }
