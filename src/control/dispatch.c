@@ -20,6 +20,7 @@ struct slot {
     struct rollout_action action;
     bool busy;
     struct loop_timer pause; /* WAIT_BACK; also reports what could not be started. */
+    struct host_job job;     /* Borrowed by the driver until its on_done. */
     char job_id[HOST_ID_MAX + 1];
     char failure[ROLLOUT_TEXT_MAX]; /* To be reported when `pause` fires; "" for none. */
 };
@@ -200,7 +201,7 @@ static void start_job(struct slot *slot, const char *versions)
     (void)snprintf(slot->job_id, sizeof slot->job_id, "r%llu-%llx-a%llu",
                    (unsigned long long)start->head->id, (unsigned long long)start->head->created_ms,
                    (unsigned long long)slot->action.id);
-    const struct host_job job = {
+    slot->job = (struct host_job){
         .id = slot->job_id,
         .token = start->token,
         .verb = verb_of(slot),
@@ -215,7 +216,7 @@ static void start_job(struct slot *slot, const char *versions)
         .check = update->command_check,
         .timeout_ms = timeout_ms,
     };
-    driver_of(slot)->start(slot->host, &job, on_host_done, slot);
+    driver_of(slot)->start(slot->host, &slot->job, on_host_done, slot);
 }
 
 static void on_pause(struct loop_timer *timer)

@@ -45,7 +45,8 @@ static uint32_t number_of(const char **names, uint32_t *count, const char *name)
 }
 
 static bool fill_hosts(struct arena *arena, const struct config_tier *tier,
-                       const struct rows_head *head, struct rollout_spec *spec, struct error *error)
+                       const struct rows_head *head, bool for_plan, struct rollout_spec *spec,
+                       struct error *error)
 {
     const size_t count = tier->host_count - tier->standby_count;
     struct rollout_host_spec *hosts = arena_array(arena, count, sizeof *hosts);
@@ -61,7 +62,7 @@ static bool fill_hosts(struct arena *arena, const struct config_tier *tier,
         hosts[i] = (struct rollout_host_spec){
             .name = host->name,
             .weight = host->weight,
-            .driver = host_driver_find(host->driver) != NULL,
+            .driver = for_plan || host_driver_find(host->driver) != NULL,
             .chosen = head->only[0] == '\0' || spec_names(head->only, host->name),
             .cordoned = spec_names(head->cordoned, host->name),
         };
@@ -150,14 +151,15 @@ static bool check_order(const struct config_tier *tier, const struct rows_head *
     return true;
 }
 
-bool spec_build_plan(struct arena *arena, const struct config_tier *tier,
-                     const struct rows_head *head, struct rollout_spec *spec, struct error *error)
+static bool build(struct arena *arena, const struct config_tier *tier, const struct rows_head *head,
+                  bool for_plan, struct rollout_spec *spec, struct error *error)
 {
     *spec = (struct rollout_spec){.tier = tier->name, .to_version = head->to_version};
     if (strcmp(head->strategy, "rolling") != 0)
         return error_set(error, ERROR_REFUSED,
                          "this version has the strategy rolling only, not '%s'", head->strategy);
-    if (!check_only(tier, head->only, error) || !fill_hosts(arena, tier, head, spec, error))
+    if (!check_only(tier, head->only, error) ||
+        !fill_hosts(arena, tier, head, for_plan, spec, error))
         return false;
     rollout_spec_defaults(spec);
     fill_limits(tier, spec);
@@ -165,10 +167,16 @@ bool spec_build_plan(struct arena *arena, const struct config_tier *tier,
     return true;
 }
 
+bool spec_build_plan(struct arena *arena, const struct config_tier *tier,
+                     const struct rows_head *head, struct rollout_spec *spec, struct error *error)
+{
+    return build(arena, tier, head, true, spec, error);
+}
+
 bool spec_build(struct arena *arena, const struct config_tier *tier, const struct rows_head *head,
                 struct rollout_spec *spec, struct error *error)
 {
-    return check_order(tier, head, error) && spec_build_plan(arena, tier, head, spec, error);
+    return check_order(tier, head, error) && build(arena, tier, head, false, spec, error);
 }
 
 bool spec_arrays(struct arena *arena, const struct rollout_spec *spec,

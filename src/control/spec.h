@@ -19,7 +19,7 @@
 bool spec_build(struct arena *, const struct config_tier *, const struct rows_head *,
                 struct rollout_spec *, struct error *);
 
-/* The same for a plan, which a tier may have that does not say yet how to install. */
+/* The same for a plan, which may be made before install and drivers are given. */
 bool spec_build_plan(struct arena *, const struct config_tier *, const struct rows_head *,
                      struct rollout_spec *, struct error *);
 
