@@ -97,7 +97,9 @@ static struct slice copy(struct request *r, struct slice text)
 static struct slice field(const struct h1_head *head, const char *data, enum h1_id id)
 {
     const struct h1_header *header = h1_find(head, id);
-    return header == NULL ? (struct slice){0} : h1_value(data, header);
+    if (header == NULL)
+        return (struct slice){0};
+    return h1_value(data, header);
 }
 
 static void note(struct request *r, const struct h1_request *asked, const char *data)
