@@ -254,13 +254,22 @@ begin() {
     echo "$id" >"$state/current"
 }
 
+# facts_after: of the packages that the job names; of those that changed when it names none.
+facts_after() {
+    if [ -n "$(field packages)" ]; then
+        with_words packages facts after.
+    else
+        with_lines "$action/packages" facts after.
+    fi
+}
+
 # end OUTCOME EXIT SENTENCE: the record of the result.
 end() {
     {
         printf '%s\n' "outcome=$1" "exit_status=$2" "sentence=$(printf %s "$3" | one_line)" \
             "put_back_possible=$put_back"
         cat "$action/before"
-        with_lines "$action/packages" facts after.
+        facts_after
     } | keep "$action/end"
 }
 
@@ -270,7 +279,8 @@ note_before() {
         with_words packages printf '%s\n' | sed '/^$/d' >"$action/packages"
     fi
     if [ -e "$action/plan" ]; then
-        cut -d ' ' -f 1 "$action/plan" | sort -u - "$action/packages" | keep "$action/packages"
+        cut -d ' ' -f 1 "$action/plan" | cat "$action/packages" - | awk '!seen[$0]++' |
+            keep "$action/packages"
     fi
     [ -e "$action/before" ] ||
         with_lines "$action/packages" facts before. | keep "$action/before"
@@ -312,7 +322,7 @@ order_reboot() {
     {
         printf '%s\n' outcome=ok "sentence=reboot ordered"
         cat "$action/before"
-        with_lines "$action/packages" facts after.
+        facts_after
     } | send_answer
     exit 0
 }

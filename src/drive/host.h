@@ -82,13 +82,16 @@ enum host_outcome {
 
 struct host_result {
     enum host_outcome outcome;
-    int exit_status;          /* Of the command, apt or systemctl; 0 when none ran. */
-    bool recorded;            /* An earlier start of this id did the work. */
-    bool put_back_possible;   /* INSTALL: the old packages are kept or can be fetched. */
-    struct host_facts before; /* Just before the work was begun. */
-    struct host_facts after;  /* Just after it; FACTS fills this one. */
-    const char *output;       /* Tail of what the work printed. */
-    const char *sentence;     /* "openssl 3.0.15-1 -> 3.0.17-1", "no route to host": one line. */
+    int exit_status;        /* Of the command, apt or systemctl; 0 when none ran. */
+    bool recorded;          /* An earlier start of this id did the work. */
+    bool put_back_possible; /* INSTALL: the old packages are kept or can be fetched. */
+    /* Just before the work was begun; after INSTALL, its versions are of all packages that changed:
+     * what PUT_BACK takes. */
+    struct host_facts before;
+    /* Just after it, and of FACTS: versions of the job's packages, else of those that changed. */
+    struct host_facts after;
+    const char *output;   /* Tail of what the work printed. */
+    const char *sentence; /* "openssl 3.0.15-1 -> 3.0.17-1", "no route to host": one line. */
 };
 
 typedef void host_done(void *context, const struct host_result *);
