@@ -35,6 +35,13 @@ struct table {
 
 _Static_assert(sizeof(enum rollout_phase) == sizeof(uint32_t), "enums are stored as FIELD_U32");
 
+/* A field that the tables below do not name would be lost at a restart. */
+#define ALL_NAMED "the struct was changed: give each new field its line in the table"
+_Static_assert(sizeof(struct rollout_host) == 712, ALL_NAMED);
+_Static_assert(sizeof(struct rollout_row) == 240, ALL_NAMED);
+_Static_assert(sizeof(struct rollout_open) == 40, ALL_NAMED);
+_Static_assert(sizeof(struct rollout_counts) == 16, ALL_NAMED);
+
 #define OPEN(member, kind) FIELD(rollout_open, member, kind)
 static const struct field open_fields[] = {
     OPEN(id, FIELD_U64),         OPEN(kind, FIELD_U32),        OPEN(sent, FIELD_U32),
@@ -58,6 +65,12 @@ static const struct field host_fields[] = {
     HOST(rebooted, FIELD_BOOL),
     HOST(reboot_due, FIELD_BOOL),
     HOST(ill_said, FIELD_BOOL),
+    HOST(drain_wanted, FIELD_BOOL),
+    HOST(install_due, FIELD_BOOL),
+    HOST(put_back, FIELD_BOOL),
+    HOST(acked_ms, FIELD_U64),
+    HOST(rebooted_ms, FIELD_U64),
+    HOST(failures_looked, FIELD_U64),
     HOST(since_ms, FIELD_U64),
     HOST(taken_ms, FIELD_U64),
     HOST(ended_ms, FIELD_U64),

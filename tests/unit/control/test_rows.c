@@ -17,6 +17,10 @@ static struct rollout_host full_host(void)
     host.batch = 7;
     host.was_ill = host.weight_zero = host.long_lived = host.drain_late = true;
     host.install_begun = host.rebooted = host.reboot_due = host.ill_said = true;
+    host.drain_wanted = host.install_due = host.put_back = true;
+    host.acked_ms = 20;
+    host.rebooted_ms = 21;
+    host.failures_looked = 22;
     host.since_ms = 1;
     host.taken_ms = 2;
     host.ended_ms = 3;
