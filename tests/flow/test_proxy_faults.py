@@ -5,7 +5,9 @@ import threading
 import time
 
 import pytest
-from proxy_tools import OK, Client, Host, Proxy, answers, field_of, free_port, plain, wait_until
+from proxy_tools import OK, Host, Proxy, answers, free_port, plain, wait_until
+
+pytestmark = pytest.mark.sanitize
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"

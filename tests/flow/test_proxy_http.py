@@ -4,7 +4,9 @@ import threading
 import time
 
 import pytest
-from proxy_tools import OK, Client, Host, Proxy, answers, field_of, plain, wait_until
+from proxy_tools import OK, Host, Proxy, answers, field_of, plain
+
+pytestmark = pytest.mark.sanitize
 
 GET = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 

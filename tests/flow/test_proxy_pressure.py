@@ -2,13 +2,11 @@
 
 import os
 import resource
-import signal
-import socket
 import threading
 import time
 
 import pytest
-from proxy_tools import OK, Host, Proxy, answers, free_port, plain, wait_until
+from proxy_tools import OK, Host, Proxy, free_port, wait_until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHECKED = {"path": "/", "interval": "100ms", "timeout": "100ms", "rise": 1, "fall": 1}
@@ -99,6 +97,7 @@ def test_idle_connections_own_next_to_nothing():
         assert proxy.stop() == 0, proxy.said()
 
 
+@pytest.mark.sanitize
 def test_too_many_connections_sheds_new_and_keeps_old():
     host = Host()
     proxy = Proxy({"web": {"hosts": [host.port]}}, limits={"connections": 20})
@@ -130,6 +129,7 @@ def test_too_many_connections_sheds_new_and_keeps_old():
         assert proxy.stop() == 0, proxy.said()
 
 
+@pytest.mark.sanitize
 def test_out_of_descriptors():
     host = Host()
     proxy = Proxy({"web": {"hosts": [host.port]}})
@@ -171,6 +171,7 @@ def cpu_ticks(pid):
 
 # --- Holding ---
 
+@pytest.mark.sanitize
 def test_requests_are_held_while_the_host_restarts():
     host = Host()
     proxy = Proxy({"web": {"hosts": [host.port], "health": CHECKED,
@@ -200,6 +201,7 @@ def test_requests_are_held_while_the_host_restarts():
         assert proxy.stop() == 0, proxy.said()
 
 
+@pytest.mark.sanitize
 def test_holding_ends():
     proxy = Proxy({"web": {"hosts": [free_port()], "health": CHECKED,
                            "hold": {"time": "300ms", "requests": 5}}})
@@ -221,6 +223,7 @@ def test_holding_ends():
         assert proxy.stop() == 0, proxy.said()
 
 
+@pytest.mark.sanitize
 def test_held_client_that_leaves_is_forgotten():
     host = Host()
     proxy = Proxy({"web": {"hosts": [host.port], "health": CHECKED,
@@ -246,6 +249,7 @@ def test_held_client_that_leaves_is_forgotten():
 
 # --- Stopping ---
 
+@pytest.mark.sanitize
 def test_stopping_finishes_what_is_under_way():
     def script(host, connection, _number):
         while True:
@@ -273,6 +277,7 @@ def test_stopping_finishes_what_is_under_way():
     host.stop()
 
 
+@pytest.mark.sanitize
 def test_kill_of_a_host_under_load():
     """One of four hosts is reset and refuses: GETs do not fail."""
     hosts = [Host() for _ in range(4)]

@@ -5,7 +5,9 @@ import threading
 import time
 
 import pytest
-from proxy_tools import OK, Host, Proxy, answers, field_of, wait_until
+from proxy_tools import OK, Host, Proxy, answers, field_of
+
+pytestmark = pytest.mark.sanitize
 
 ASK = (b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
