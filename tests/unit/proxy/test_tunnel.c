@@ -39,10 +39,12 @@ START_TEST(test_whole_at_the_end_of_each_frame_only)
             struct tunnel_frames frames = {0};
             const size_t size = frame(data, 2, masked, sizes[i]);
             ck_assert(tunnel_frames_whole(&frames));
+            size_t whole = 0;
             for (size_t at = 0; at + 1 < size; at++) {
                 tunnel_frames_follow(&frames, data + at, 1);
-                ck_assert(!tunnel_frames_whole(&frames));
+                whole += tunnel_frames_whole(&frames);
             }
+            ck_assert_uint_eq(whole, 0);
             tunnel_frames_follow(&frames, data + size - 1, 1);
             ck_assert(tunnel_frames_whole(&frames));
             ck_assert(!frames.close_sent);
