@@ -43,7 +43,7 @@ static bool read_outcome(struct slice value, enum host_outcome *outcome)
     return false;
 }
 
-/* `value` is NUL-terminated, for it is kept by its address. False: not one of facts. */
+/* `value` is NUL-terminated, for it is kept by its address. False: it makes no sense. */
 static bool read_fact(struct host_facts *facts, struct slice name, struct slice value)
 {
     if (slice_is(name, "boot_id"))
@@ -56,8 +56,8 @@ static bool read_fact(struct host_facts *facts, struct slice name, struct slice 
         facts->candidates = value.data;
     else if (slice_is(name, "reboot_required"))
         facts->reboot_required = read_flag(value);
-    else
-        return slice_is(name, "uptime_s") && slice_to_u64(value, &facts->uptime_s);
+    else if (slice_is(name, "uptime_s"))
+        return slice_to_u64(value, &facts->uptime_s);
     return true;
 }
 

@@ -39,6 +39,8 @@ static void on_refusal(struct loop_timer *timer)
 /* The last line that says something: ssh puts its reason there. */
 static struct slice last_line(struct slice text)
 {
+    if (text.size == 0)
+        return SLICE("");
     while (text.size > 0 && (unsigned char)text.data[text.size - 1] <= ' ')
         text.size--;
     size_t start = text.size;

@@ -141,3 +141,17 @@ static inline void fixture_read(const struct fixture *f, const char *name, char 
     if (file != NULL)
         (void)fclose(file);
 }
+
+/* Runs the loop until the file "runs" of the folder has that content: what a job has done so far.
+ */
+static inline void fixture_runs(struct fixture *f, const char *expected)
+{
+    char runs[256];
+    for (int tries = 0; tries < 500; tries++) {
+        fixture_read(f, "runs", runs, sizeof runs);
+        if (strcmp(runs, expected) == 0)
+            return;
+        fixture_pass(f, 20);
+    }
+    ck_assert_str_eq(runs, expected);
+}

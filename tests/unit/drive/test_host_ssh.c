@@ -271,8 +271,7 @@ START_TEST(test_a_job_outlives_its_connection)
         append("web-1.slow", "echo run >>$0; sleep 2; echo over >>$0", path, sizeof path);
     struct outcome first = {0};
     f.driver->start(f.host, &job, fixture_on_done, &first);
-    fixture_pass(&f, 1200);
-    expect_runs("run\n");
+    fixture_runs(&f, "run\n");
     ck_assert_uint_gt(signal_connections(SIGKILL), 0);
     fixture_wait(&f, &first);
     ck_assert_int_eq(first.outcome, HOST_UNREACHABLE);
