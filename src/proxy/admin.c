@@ -480,9 +480,11 @@ void admin_close(struct admin *admin)
     targets_observe(admin->targets, NULL, NULL);
     server_close(admin->server);
     server_close(admin->metrics_server);
-    struct list *node;
-    while ((node = list_pop_front(&admin->puts)) != NULL)
-        free(CONTAINER_OF(node, struct put, node));
+    LIST_EACH_SAFE (node, &admin->puts) {
+        struct put *put = CONTAINER_OF(node, struct put, node);
+        list_remove(&put->node);
+        free(put);
+    }
     /* Closing the server told every stream. */
     ASSERT(list_empty(&admin->streams));
     free(admin->tokens);
