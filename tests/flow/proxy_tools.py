@@ -18,7 +18,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NINES = os.environ.get("NINES_PROGRAM", str(ROOT / "build" / "nines"))
+NINES = os.environ.get("NINES_BIN", str(ROOT / "build" / "nines"))
 
 
 def free_port():

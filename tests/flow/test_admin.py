@@ -11,6 +11,8 @@ import pytest
 from admin_tools import Admin, CountingHost, Events
 from proxy_tools import Client, Proxy, free_port, wait_until
 
+pytestmark = pytest.mark.sanitize
+
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -154,6 +156,7 @@ def test_a_dead_host_costs_no_request(hosts):
         # All the others die, too: the last one is never taken out by traffic.
         hosts[1].stop()
         hosts[0].stop()
+        wait_until(lambda: client.ask(GET).status != 200, 5, "open connections to hosts to end")
         statuses = {client.ask(GET).status for _ in range(12)}
         assert statuses <= {502, 503}
         assert len([h for h in admin.get("/v1/tiers/web/hosts")["hosts"] if h["healthy"]]) == 1
@@ -270,4 +273,18 @@ def test_the_access_log_and_its_rotation(hosts, tmp_path):
         client.ask(b"GET /after HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_until(lambda: "/after" in path.read_text(), 5, "a line in the new file")
     assert (tmp_path / "access.log.1").read_text().count("\n") == 10
+    assert proxy.stop() == 0
+
+
+def test_the_end_finishes_what_is_under_way(hosts):
+    proxy = Proxy({"web": settings(hosts)}, threads=2)
+    idle, busy = Client(proxy.ports["web"]), Client(proxy.ports["web"])
+    assert idle.ask(GET).status == 200
+    busy.send(b"GET /wait/700 HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_until(lambda: sum(host.active for host in hosts) == 1, 5, "the request at a host")
+    proxy.process.send_signal(signal.SIGTERM)
+    answer = busy.read_answer()
+    assert answer.status == 200 and answer.body == b"ok"
+    assert answer.field("connection") == "close" and busy.ended()
+    assert idle.ended()
     assert proxy.stop() == 0

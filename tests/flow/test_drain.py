@@ -4,8 +4,12 @@ import random
 import threading
 import time
 
+import pytest
+
 from admin_tools import Admin, CountingHost, Events
 from proxy_tools import Client, Proxy, wait_until
+
+pytestmark = pytest.mark.sanitize
 
 FLIPS = 100
 
