@@ -306,7 +306,7 @@ static inline uint64_t fleet_begin(struct fleet *fleet, struct fleet_host *host,
     case ROLLOUT_CLOSE_LONG_LIVED: host->closed = true; return 10;
     case ROLLOUT_FACTS: return 200;
     case ROLLOUT_INSTALL:
-        ASSERT(host->zero);
+        ASSERT(host->zero && fleet_in_flight(fleet, host) == 0); /* No request is cut. */
         fleet->installs++;
         if (faults->install_fails != NULL) {
             result->code = ROLLOUT_ACTION_FAILED;
