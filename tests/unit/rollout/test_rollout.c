@@ -114,6 +114,7 @@ END_TEST
 START_TEST(test_an_answer_that_crossed_an_order_is_no_news)
 {
     run_to_the_first_drain();
+    fleet.drain_ms = 0;
     send((struct rollout_event){
         .kind = ROLLOUT_ACTION_DONE, .host = 0, .action_id = fleet.rows[0].open.id});
     struct rollout_observation seen = {.host = 0, .healthy = true, .drained = true};
