@@ -135,12 +135,16 @@ static void finish_look(struct ask *ask)
     view.count = json_array_size(array);
     struct balancer_host *hosts = calloc(view.count + 1, sizeof *hosts);
     view.hosts = hosts;
-    bool good = hosts != NULL || error_set_errno(&error, ENOMEM, "cannot look at the balancer");
-    if (good && !(json_is_array(array) && read_hosts(array, hosts, view.count) &&
-                  read_tier(ask->parts[LOOK_TIER].answer, &view) &&
-                  read_u64(ask->parts[LOOK_PROCESS].answer, "pid", &process)))
-        good = error_set(&error, ERROR_PROTOCOL, "%s: an answer that makes no sense",
-                         ask->balancer->address);
+    bool good = false;
+    if (hosts == NULL)
+        error_set_errno(&error, ENOMEM, "cannot look at the balancer");
+    else if (json_is_array(array) && read_hosts(array, hosts, view.count) &&
+             read_tier(ask->parts[LOOK_TIER].answer, &view) &&
+             read_u64(ask->parts[LOOK_PROCESS].answer, "pid", &process))
+        good = true;
+    else
+        error_set(&error, ERROR_PROTOCOL, "%s: an answer that makes no sense",
+                  ask->balancer->address);
     view.process = (int64_t)process;
     ask->on_observed(ask->context, good ? &view : NULL, good ? NULL : &error);
     free(hosts);
