@@ -9,6 +9,12 @@
 static const struct host_facts no_facts = {
     .boot_id = "", .kernel = "", .versions = "", .candidates = ""};
 
+static uint32_t patience_ms(const struct host_job *job)
+{
+    return job->timeout_ms < UINT32_MAX - HOST_GRACE_MS ? job->timeout_ms + HOST_GRACE_MS
+                                                        : UINT32_MAX;
+}
+
 /* Idle before the call, for on_done may start the next job. */
 static void deliver(struct host_run *run, const struct host_result *result)
 {
@@ -58,8 +64,7 @@ static void tell_silence(const struct host_run *run, const struct process_result
     const struct slice reason = last_line(process->errors);
     process_describe(process->wait_status, how, sizeof how);
     if (process->timed_out)
-        (void)snprintf(out, size, "no answer within %u s",
-                       (run->job->timeout_ms + HOST_GRACE_MS) / 1000);
+        (void)snprintf(out, size, "no answer within %u s", patience_ms(run->job) / 1000);
     else if (reason.size > 0)
         (void)snprintf(out, size, "%.*s", reason.size < 512 ? (int)reason.size : 512, reason.data);
     else
@@ -104,13 +109,11 @@ void host_run_start(struct host_run *run, const char *const *argv, const struct 
                     host_done *on_done, void *context)
 {
     take(run, job, on_done, context);
-    ASSERT(job->timeout_ms <= UINT32_MAX - HOST_GRACE_MS);
     struct text request;
     text_init(&request, HOST_REQUEST_BYTES_MAX);
     if (host_request_write(job, &request, &run->error))
-        run->process =
-            process_run(run->loop, argv, text_slice(&request), job->timeout_ms + HOST_GRACE_MS,
-                        NULL, on_process_done, run, &run->error);
+        run->process = process_run(run->loop, argv, text_slice(&request), patience_ms(job), NULL,
+                                   on_process_done, run, &run->error);
     text_done(&request);
     if (run->process == NULL)
         loop_timer_set_in(run->loop, &run->refusal, 0);
