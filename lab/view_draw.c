@@ -44,7 +44,6 @@ static void draw_bar(struct text *out, const struct view_frame *frame,
     static const char *const letters[] = {"_", "_", ".", "-", "=", "=", "#", "#"};
     double height = sample->rate / frame->rate_full * 2 / 3 * LEVELS;
     int level = height < 1 ? 0 : height > LEVELS ? LEVELS - 1 : (int)(height + 0.5) - 1;
-    text_add(out, sample->failed ? RED : GREEN);
     text_add(out, frame->unicode ? blocks[level] : letters[level]);
 }
 
@@ -60,8 +59,14 @@ static void draw_traffic(struct text *out, const struct view_frame *frame)
     size_t width = frame->columns > 2 * MARGIN ? frame->columns - 2 * MARGIN : 1;
     size_t first = traffic->sample_count > width ? traffic->sample_count - width : 0;
     text_add(out, "  ");
-    for (size_t i = first; i < traffic->sample_count; i++)
+    const char *colour = "";
+    for (size_t i = first; i < traffic->sample_count; i++) {
+        const char *now = traffic->samples[i].failed ? RED : GREEN;
+        if (now != colour)
+            text_add(out, now);
+        colour = now;
         draw_bar(out, frame, &traffic->samples[i]);
+    }
     text_add(out, RESET LINE LINE);
 }
 
