@@ -296,7 +296,7 @@ class Proxy:
     """The real program. `tiers`: {name: {setting: value, "hosts": [ports]}}; each gets a listener,
     whose port is in `ports[name]`."""
 
-    def __init__(self, tiers, threads=1, limits=None, log=None, metrics=None):
+    def __init__(self, tiers, threads=1, limits=None, log=None, metrics=None, user=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nines-proxy-"))
         self.ports = {name: free_port() for name in tiers}
         config = {
@@ -313,6 +313,8 @@ class Proxy:
             config["log"] = log
         if metrics:
             config["metrics"] = metrics
+        if user:
+            config["user"] = user
         path = self.folder / "nines.yaml"
         path.write_text(json.dumps(config, indent=2))  # JSON is YAML.
         self.errors = open(self.folder / "stderr", "wb")

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pwd
 import signal
 import time
 
@@ -287,4 +288,29 @@ def test_the_end_finishes_what_is_under_way(hosts):
     assert answer.status == 200 and answer.body == b"ok"
     assert answer.field("connection") == "close" and busy.ended()
     assert idle.ended()
+    assert proxy.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_it_drops_to_its_user(hosts, tmp_path):
+    path = tmp_path / "access.log"
+    proxy = Proxy({"web": settings(hosts)}, log={"access": str(path), "format": "combined"},
+                  user="nobody")
+    pid = balancer_pid(proxy)
+    with open(f"/proc/{pid}/status") as status:
+        facts = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)
+    nobody = pwd.getpwnam("nobody")
+    assert facts["Uid"].split() == [str(nobody.pw_uid)] * 4
+    assert facts["Gid"].split() == [str(nobody.pw_gid)] * 4
+    assert facts["Groups"].split() == [str(nobody.pw_gid)]
+    assert facts["NoNewPrivs"] == "1" and int(facts["CapEff"], 16) == 0
+    with Admin(proxy) as admin, Client(proxy.ports["web"]) as client:
+        assert client.ask(GET).status == 200
+        admin.set_weight("h0", 0)
+        os.rename(path, tmp_path / "access.log.1")
+        proxy.process.send_signal(signal.SIGUSR1)
+        wait_until(path.exists, 5, "the new file")
+        time.sleep(0.5)
+        assert client.ask(GET).status == 200
+        wait_until(lambda: path.stat().st_size > 0, 5, "a line in a file it could not have opened")
     assert proxy.stop() == 0
