@@ -27,6 +27,7 @@ struct server_exchange {
     struct loop_defer defer;
     struct text input;
     struct text output;
+    size_t sent; /* Bytes at the front of the output that are out already. */
     enum state state;
     uint32_t scanned;    /* How far the head was searched. */
     size_t request_size; /* Of the request at hand, head and body. */
@@ -91,7 +92,8 @@ static bool flush(struct server_exchange *exchange)
 {
     struct text *output = &exchange->output;
     while (output->size > 0) {
-        const ssize_t size = send(exchange->watch.fd, output->data, output->size, MSG_NOSIGNAL);
+        const ssize_t size = send(exchange->watch.fd, output->data + exchange->sent,
+                                  output->size - exchange->sent, MSG_NOSIGNAL);
         if (size < 0 && errno == EINTR)
             continue;
         if (size < 0 && errno == EAGAIN)
@@ -100,7 +102,13 @@ static bool flush(struct server_exchange *exchange)
             hang_up(exchange);
             return false;
         }
-        text_consume(output, (size_t)size);
+        exchange->sent += (size_t)size;
+        ASSERT(exchange->sent <= output->size);
+        /* Half at a time: to move the rest after each piece would be quadratic in the answer. */
+        if (exchange->sent > output->size / 2) {
+            text_consume(output, exchange->sent);
+            exchange->sent = 0;
+        }
     }
     if (exchange->state == CLOSING) {
         hang_up(exchange);
@@ -449,7 +457,7 @@ void server_stream_begin(struct server_exchange *exchange, void (*on_close)(void
 void server_stream_send(struct server_exchange *exchange, struct slice line)
 {
     ASSERT(exchange->state == STREAMING);
-    if (exchange->output.size + line.size + 1 > SERVER_STREAM_BYTES_MAX) {
+    if (exchange->output.size - exchange->sent + line.size + 1 > SERVER_STREAM_BYTES_MAX) {
         hang_up(exchange);
         return;
     }

@@ -122,7 +122,14 @@ void writer_string(struct writer *writer, const char *name, const char *value)
 void writer_u64(struct writer *writer, const char *name, uint64_t value)
 {
     begin_value(writer, name);
-    text_format(writer->text, "%llu", (unsigned long long)value);
+    char
+        digits[20]; /* Not by printf: an answer about a large fleet is numbers for the most part. */
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    text_append(writer->text, (struct slice){.data = digits + at, .size = sizeof digits - at});
 }
 
 void writer_i64(struct writer *writer, const char *name, int64_t value)

@@ -190,5 +190,11 @@ void metrics_write(struct text *text, const struct targets *targets, const struc
     text_add(text, "nines_generation_acknowledged");
     add_value(text, targets_acknowledged(targets));
     write_tiers(text, targets);
-    write_hosts(text, targets);
+    const bool omitted = targets_count(targets) > METRICS_HOSTS_MAX;
+    add_head(text, "nines_host_metrics_omitted", "gauge",
+             "1 when there are too many hosts to show each.");
+    text_add(text, "nines_host_metrics_omitted");
+    add_value(text, omitted ? 1 : 0);
+    if (!omitted)
+        write_hosts(text, targets);
 }
