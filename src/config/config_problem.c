@@ -167,13 +167,9 @@ void config_suggestion_init(struct config_suggestion *suggestion, struct slice n
 {
     /* A third of the letters may be wrong; a single letter of a short name. */
     const size_t limit = name.size / 3;
-    *suggestion = (struct config_suggestion){
-        .name = name,
-        .distance = (uint32_t)(limit > 3   ? 3
-                               : limit < 1 ? 1
-                                           : limit) +
-                    1,
-    };
+    suggestion->name = name;
+    suggestion->best = NULL;
+    suggestion->distance = (uint32_t)(limit > 3 ? 3 : limit < 1 ? 1 : limit) + 1;
 }
 
 void config_suggestion_offer(struct config_suggestion *suggestion, const char *candidate)
