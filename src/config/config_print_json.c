@@ -12,7 +12,6 @@ static const char *pattern_of(enum config_type type)
     case CONFIG_TYPE_PERCENT: return "^[0-9]+(\\.[0-9]{1,4})?%$";
     case CONFIG_TYPE_AMOUNT: return "^[0-9]+(\\.[0-9]{1,4})?%$";
     case CONFIG_TYPE_HIT_RATIO: return "^(measured|[0-9]+(\\.[0-9]{1,4})?%)$";
-    case CONFIG_TYPE_NAME: return "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
     case CONFIG_TYPE_PATH: return "^/";
     case CONFIG_TYPE_URL_PATH: return "^/";
     case CONFIG_TYPE_STATE: return "^(sqlite:/|etcd://)";

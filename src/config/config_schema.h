@@ -22,12 +22,10 @@ enum config_type {
     CONFIG_TYPE_CHOICE,     /* an enum */
     CONFIG_TYPE_SWITCH,     /* bool */
     CONFIG_TYPE_WORD,       /* const char *: printable, no spaces */
-    CONFIG_TYPE_NAME,       /* const char *: a DNS label */
     CONFIG_TYPE_HOSTNAME,   /* const char *: a DNS name or address, kept in lower case */
     CONFIG_TYPE_PATH,       /* const char *: absolute, of a file or directory */
     CONFIG_TYPE_URL_PATH,   /* const char *: starts with '/' */
     CONFIG_TYPE_ADDRESS,    /* struct config_address */
-    CONFIG_TYPE_SSH,        /* const char *: [user@]host[:port] */
     CONFIG_TYPE_STATE,      /* const char *: sqlite:PATH or etcd://... */
     CONFIG_TYPE_ACCESS,     /* const char *: off, stdout or a path */
     CONFIG_TYPE_USER,       /* const char *: a user of the system */

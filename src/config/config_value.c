@@ -446,12 +446,6 @@ static bool word_set(const struct config_setting *row, struct slice text, struct
     return word_check(text, complaint) && store_text(row, fields, text, arena, complaint);
 }
 
-static bool name_set(const struct config_setting *row, struct slice text, struct arena *arena,
-                     void *fields, struct config_complaint *complaint)
-{
-    return config_label_check(text, complaint) && store_text(row, fields, text, arena, complaint);
-}
-
 static bool hostname_set(const struct config_setting *row, struct slice text, struct arena *arena,
                          void *fields, struct config_complaint *complaint)
 {
@@ -506,12 +500,6 @@ static bool address_set(const struct config_setting *row, struct slice text, str
         return false;
     memcpy(field(row, fields), &address, sizeof address);
     return true;
-}
-
-static bool ssh_set(const struct config_setting *row, struct slice text, struct arena *arena,
-                    void *fields, struct config_complaint *complaint)
-{
-    return config_ssh_check(text, complaint) && store_text(row, fields, text, arena, complaint);
 }
 
 static bool state_set(const struct config_setting *row, struct slice text, struct arena *arena,
@@ -615,12 +603,10 @@ static const struct {
     [CONFIG_TYPE_CHOICE] = {"choice", choice_set},
     [CONFIG_TYPE_SWITCH] = {"on or off", switch_set},
     [CONFIG_TYPE_WORD] = {"text", word_set},
-    [CONFIG_TYPE_NAME] = {"name", name_set},
     [CONFIG_TYPE_HOSTNAME] = {"host name", hostname_set},
     [CONFIG_TYPE_PATH] = {"path", path_set},
     [CONFIG_TYPE_URL_PATH] = {"URL path", url_path_set},
     [CONFIG_TYPE_ADDRESS] = {"HOST:PORT", address_set},
-    [CONFIG_TYPE_SSH] = {"[USER@]HOST[:PORT]", ssh_set},
     [CONFIG_TYPE_STATE] = {"sqlite:PATH or etcd://...", state_set},
     [CONFIG_TYPE_ACCESS] = {"off, stdout or a path", access_set},
     [CONFIG_TYPE_USER] = {"user", user_set},

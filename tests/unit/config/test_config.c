@@ -389,6 +389,28 @@ START_TEST(test_names_of_words)
 }
 END_TEST
 
+START_TEST(test_every_file_that_must_be_there_is_listed)
+{
+    struct text text;
+    text_init(&text, 1024 * 1024);
+    text_add(&text, "listen:\n");
+    for (int i = 1; i <= 12; i++)
+        text_format(
+            &text,
+            "  - { address: 0.0.0.0:%d, tier: web, tls: { certificate: /c%d, key: /k%d } }\n", i, i,
+            i);
+    text_add(&text, "tiers: { web: { hosts: [{ name: web-1, address: 10.0.0.1:80 }] } }\n");
+    struct config *config = parse(text.data);
+    ck_assert_uint_eq(config->file_count, 24);
+    ck_assert_str_eq(config->files[0].path, "/c1");
+    ck_assert_str_eq(config->files[23].path, "/k12");
+    ck_assert_str_eq(config->files[23].setting, "listen.tls.key");
+    ck_assert_uint_eq(config->files[23].place.line, 13);
+    text_done(&text);
+    done(config);
+}
+END_TEST
+
 /* ---- Size ---- */
 
 static struct config *parse_many(const char *address, size_t count, struct text *text)
@@ -468,6 +490,7 @@ static void tests(TCase *c)
     tcase_add_test(c, test_names_are_found_and_suggested);
     tcase_add_test(c, test_amounts_round_as_promised);
     tcase_add_test(c, test_names_of_words);
+    tcase_add_test(c, test_every_file_that_must_be_there_is_listed);
     tcase_add_test(c, test_a_hundred_thousand_hosts);
     tcase_add_test(c, test_one_host_too_many);
     tcase_add_test(c, test_many_errors_are_all_counted_and_the_first_are_kept);

@@ -58,8 +58,61 @@ START_TEST(test_yaml_is_refused_where_it_could_surprise)
 }
 END_TEST
 
+static void one_finding(struct text *text, const char *finding)
+{
+    const struct bad_case bad = {.text = text->data, .findings = finding, .size = text->size};
+    ck_assert(!text->failed);
+    bad_run(&bad);
+    text_done(text);
+}
+
+START_TEST(test_a_mapping_has_a_limit)
+{
+    struct text text;
+    text_init(&text, 1024 * 1024);
+    for (int i = 0; i < 2000; i++)
+        text_format(&text, "k%d: 1\n", i);
+    one_finding(&text, "nines.yaml:1025:1: more than 1024 settings in one mapping");
+}
+END_TEST
+
+START_TEST(test_lists_have_limits)
+{
+    struct text text;
+    text_init(&text, 1024 * 1024);
+    text_add(&text, TIER "    update: { install: { method: apt, packages: [");
+    for (int i = 0; i < 257; i++)
+        text_format(&text, "pkg%d, ", i);
+    text_add(&text, "last] } }\n");
+    one_finding(&text, "nines.yaml:5:49: 'update.install.packages' in tier 'web' holds 258 "
+                       "entries; 256 is the most");
+    text_init(&text, 1024 * 1024);
+    text_add(&text, "tiers:\n  web:\n" HOSTS "listen:\n");
+    for (int i = 1; i <= 65; i++)
+        text_format(&text, "  - { address: 0.0.0.0:%d, tier: web }\n", i);
+    one_finding(&text, "nines.yaml:5:3: 'listen' holds 65 entries; 64 is the most");
+}
+END_TEST
+
+START_TEST(test_columns_count_characters)
+{
+    /* Two bytes each: a column is what an editor shows. */
+    const struct bad_case bad = {
+        TIER "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9: {x: [y\n",
+        "nines.yaml:6:1: a ',' or ']' is expected here, in what began at 5:11", 0};
+    bad_run(&bad);
+    const struct bad_case other = {TIER "user: { \"\xc3\xa9\": \xc3\xa9 }\n",
+                                   "nines.yaml:5:7: 'user' must be a single value, not a mapping",
+                                   0};
+    bad_run(&other);
+}
+END_TEST
+
 static void tests(TCase *c)
 {
+    tcase_add_test(c, test_a_mapping_has_a_limit);
+    tcase_add_test(c, test_lists_have_limits);
+    tcase_add_test(c, test_columns_count_characters);
     tcase_add_test(c, test_yaml_is_refused_where_it_could_surprise);
 }
 
