@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "drive/host.h"
+#include "os/file.h"
 #include "unit.h"
 
 #include <ftw.h>
@@ -43,6 +44,29 @@ static inline void fixture_path(const struct fixture *f, const char *name, char 
     (void)snprintf(out, size, "%s/%s", f->folder, name);
 }
 
+/* An apt that knows no archive and no package, so that nobody's lists and locks are touched. */
+static inline void fixture_quiet_apt(const struct fixture *f)
+{
+    char path[160];
+    fixture_path(f, "apt.conf", path, sizeof path);
+    FILE *file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    (void)fprintf(file, "Dir \"%s/apt\";\nDir::State::status \"%s/apt/status\";\n", f->folder,
+                  f->folder);
+    (void)fclose(file);
+    ck_assert_int_eq(setenv("APT_CONFIG", path, 1), 0);
+    static const char *const folders[] = {"apt/var/lib/apt/lists/partial",
+                                          "apt/var/cache/apt/archives/partial"};
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        fixture_path(f, folders[i], path, sizeof path);
+        ck_assert(file_make_folder(path, 0700, NULL));
+    }
+    fixture_path(f, "apt/status", path, sizeof path);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    (void)fclose(file);
+}
+
 static inline void fixture_open(struct fixture *f)
 {
     char state[96];
@@ -51,6 +75,7 @@ static inline void fixture_open(struct fixture *f)
     ck_assert_ptr_nonnull(mkdtemp(f->folder));
     fixture_path(f, "state", state, sizeof state);
     ck_assert_int_eq(setenv("NINES_STATE_DIR", state, 1), 0);
+    fixture_quiet_apt(f);
     fixture_path(f, "admin", f->admin, sizeof f->admin);
     arena_init(&f->arena, 1 << 20);
     f->loop = loop_open(NULL);
