@@ -7,7 +7,7 @@
 #include "story/fleet.h"
 #include "unit.h"
 
-enum { RUNS = 800, PATIENCE_MS = 6 * 3600 * 1000 };
+enum { RUNS = 300, PATIENCE_MS = 6 * 3600 * 1000 };
 
 static struct fleet fleet;
 
