@@ -14,7 +14,7 @@ json_t *remote_call(const struct config *config, const char *daemon, const char 
                     const char *path, const char *body, struct text *out, struct error *error)
 {
     char socket_path[PATH_MAX];
-    struct text own;
+    struct text own = {0};
     struct text *text = out != NULL ? out : &own;
     const int length =
         snprintf(socket_path, sizeof socket_path, "%s/%s.sock", config->admin, daemon);
