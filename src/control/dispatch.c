@@ -195,8 +195,10 @@ static void start_job(struct slot *slot, const char *versions)
 {
     const struct dispatch_start *start = &slot->dispatch->start;
     const struct config_update *update = &start->tier->update;
+    /* Back from a reboot only its boot_id is asked for: no package lists are fetched. */
+    const bool waits = slot->action.kind == ROLLOUT_WAIT_BACK;
     uint32_t timeout_ms = time_left_ms(slot);
-    if (slot->action.kind == ROLLOUT_WAIT_BACK && timeout_ms > WAIT_BACK_TRY_MS)
+    if (waits && timeout_ms > WAIT_BACK_TRY_MS)
         timeout_ms = WAIT_BACK_TRY_MS;
     (void)snprintf(slot->job_id, sizeof slot->job_id, "r%llu-%llx-a%llu",
                    (unsigned long long)start->head->id, (unsigned long long)start->head->created_ms,
@@ -206,9 +208,8 @@ static void start_job(struct slot *slot, const char *versions)
         .token = start->token,
         .verb = verb_of(slot),
         .packages = update->packages,
-        .package_count = update->package_count,
-        /* Back from a reboot only its boot_id is asked for: no package lists are fetched. */
-        .security = update->security && slot->action.kind != ROLLOUT_WAIT_BACK,
+        .package_count = waits ? 0 : update->package_count,
+        .security = update->security && !waits,
         .version = slot->action.version[0] != '\0' ? slot->action.version : NULL,
         .versions = versions,
         .unit = update->unit,

@@ -239,7 +239,9 @@ static void step(struct runner *runner, struct rollout_event event)
 {
     ASSERT(!runner->stepping && !runner->blocked);
     runner->stepping = true;
-    event.time_ms = loop_wall_ms(runner->place.loop);
+    /* What the balancer said is as old as the question. */
+    event.time_ms =
+        event.kind == ROLLOUT_OBSERVE ? runner->watch->asked_ms : loop_wall_ms(runner->place.loop);
     for (bool more = true; more; event.kind = ROLLOUT_CONTINUE) {
         struct guarded_step guarded = {.runner = runner, .event = &event};
         char why[256];

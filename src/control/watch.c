@@ -84,6 +84,7 @@ static void on_time(struct loop_timer *timer)
     if (watch->asking)
         return;
     watch->asking = true;
+    watch->asked_ms = loop_wall_ms(watch->loop);
     watch->driver->observe(watch->balancer, watch->tier->name, WATCH_TIMEOUT_MS, on_observed,
                            watch);
 }

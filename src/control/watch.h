@@ -45,6 +45,7 @@ struct watch {
     void *context;
 
     bool reachable;               /* The last look succeeded. */
+    uint64_t asked_ms;            /* Wall clock when the last look was asked for. */
     uint64_t seen_ms;             /* Wall clock of the last success; 0: never. */
     char problem[ERROR_TEXT_MAX]; /* Of the last failure. */
     struct watch_host *hosts;     /* As in the config, standbys included. */
