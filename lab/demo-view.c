@@ -165,7 +165,8 @@ static void draw(struct view *view)
 static void print_plain(struct view *view)
 {
     const struct view_traffic *traffic = &view->traffic;
-    if (loop_now_ms(view->loop) < view->plain_due_ms)
+    if (loop_now_ms(view->loop) < view->plain_due_ms || !view->fleet.known ||
+        traffic->sample_count == 0)
         return;
     view->plain_due_ms = loop_now_ms(view->loop) + PLAIN_MS;
     printf("%6.1f s  users: %.0f requests/s, %llu failed of %llu, p99 %.1f ms; capacity %.0f %%\n",
