@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "proxy/client.h"
 #include "proxy/hold.h"
+#include "proxy/relay.h"
 #include "proxy/worker_state.h"
 
 /* Far enough; the wheel looks again long before. */
@@ -73,7 +74,7 @@ static void end_exchange(struct connection *u)
 {
     struct request *r = u->request;
     struct connection *client = r->client;
-    if (connection_blocked(client)) {
+    if (relay_down_blocked(r)) {
         request_abort(r); /* It does not read. */
     } else if ((r->flags & REQUEST_SENT) == 0 && !connection_blocked(u) &&
                (u->flags & CONNECTION_STOP_SENDING) == 0) {

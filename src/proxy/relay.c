@@ -4,6 +4,7 @@
 #include "proto/h1_rewrite.h"
 #include "proxy/connection.h"
 #include "proxy/deadline.h"
+#include "proxy/pipes.h"
 #include "proxy/worker_state.h"
 
 #include <string.h>
@@ -177,15 +178,78 @@ enum relay relay_answer(struct request *r)
     return RELAY_GOES_ON;
 }
 
+bool relay_down_done(const struct request *r)
+{
+    return r->upstream->body.mode == BODY_DONE && r->pipe.held == 0;
+}
+
+bool relay_down_blocked(const struct request *r)
+{
+    return connection_blocked(r->client) || r->pipe.held != 0;
+}
+
+/* Is the rest of the body long enough to go through a pipe, and none of it here already? */
+static bool may_splice(struct request *r)
+{
+    const struct connection *u = r->upstream;
+    struct worker *worker = u->worker;
+    return u->body.mode == BODY_LENGTH && u->body.left >= PIPES_BODY_MIN && u->input.size == 0 &&
+           worker->view.owner != u && (r->pipe.open || pipes_take(&worker->pipes, &r->pipe));
+}
+
+/* What is in the pipe goes to the client. RELAY_GOES_ON: all of it, or as much as it takes. */
+static enum relay push(struct request *r)
+{
+    struct connection *client = r->client;
+    while (r->pipe.held != 0) {
+        const uint32_t held = r->pipe.held;
+        switch (pipe_push(&r->pipe, client->watch.fd, r->upstream->body.mode != BODY_DONE)) {
+        case PIPE_MOVED: break;
+        case PIPE_WAIT: return RELAY_GOES_ON;
+        case PIPE_END:
+        case PIPE_ERROR: client->flags |= CONNECTION_BROKEN; return RELAY_CLIENT_GONE;
+        }
+        r->bytes_out += held - r->pipe.held;
+        r->active_ns = client->worker->now_ns;
+    }
+    return RELAY_GOES_ON;
+}
+
+/* One turn through the pipe. */
+static enum relay splice_down(struct request *r)
+{
+    struct connection *u = r->upstream;
+    if ((u->flags & CONNECTION_READABLE) == 0)
+        return RELAY_GOES_ON;
+    switch (pipe_pull(&r->pipe, u->watch.fd, u->body.left)) {
+    case PIPE_MOVED: break;
+    case PIPE_WAIT: u->flags &= (uint16_t)~CONNECTION_READABLE; return RELAY_GOES_ON;
+    case PIPE_END:
+    case PIPE_ERROR: return RELAY_HOST_GONE;
+    }
+    u->body.left -= r->pipe.held;
+    if (u->body.left == 0)
+        u->body.mode = BODY_DONE;
+    return push(r);
+}
+
 enum relay relay_down(struct request *r)
 {
     struct connection *client = r->client;
     struct connection *u = r->upstream;
     struct view *view = &u->worker->view;
-    for (int turn = 0; u->body.mode != BODY_DONE && !connection_blocked(client); turn++) {
+    if (push(r) != RELAY_GOES_ON)
+        return RELAY_CLIENT_GONE;
+    for (int turn = 0; u->body.mode != BODY_DONE && !relay_down_blocked(r); turn++) {
         if (turn == CONNECTION_TURNS_MAX) {
             connection_resume_later(u);
             return RELAY_GOES_ON;
+        }
+        if (may_splice(r)) {
+            const enum relay result = splice_down(r);
+            if (result != RELAY_GOES_ON || (u->flags & CONNECTION_READABLE) == 0)
+                return result;
+            continue;
         }
         switch (connection_fill(u, false)) {
         case INPUT_BYTES: break;

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct request;
 
 enum relay {
@@ -32,5 +34,9 @@ enum relay relay_interim(struct request *);
  * connection goes on. RELAY_HOST_BAD: nothing was sent, a 502 still can be.
  */
 enum relay relay_answer(struct request *);
-/* The rest of the answer's body, as far as it goes now. */
+/* The rest of the answer's body, as far as it goes now. Long ones are spliced (pipes.h). */
 enum relay relay_down(struct request *);
+/* All of the answer's body has left, or waits in the client's output. */
+bool relay_down_done(const struct request *);
+/* The client does not read: bytes of the answer wait. */
+bool relay_down_blocked(const struct request *);

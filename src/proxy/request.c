@@ -73,6 +73,7 @@ void *request_memory(struct request *r, size_t size)
 static void free_request(struct request *r)
 {
     ASSERT(r->target == TARGET_NONE && r->upstream == NULL && !list_linked(&r->held));
+    pipes_give(&r->client->worker->pipes, &r->pipe);
     while (r->memory != NULL) {
         struct request_memory *memory = r->memory;
         r->memory = memory->next;
@@ -529,7 +530,7 @@ static enum step step_tunnel(struct request *r)
 static enum step step_body(struct request *r)
 {
     switch (relay_down(r)) {
-    case RELAY_GOES_ON: return r->upstream->body.mode == BODY_DONE ? NEXT : WAIT;
+    case RELAY_GOES_ON: return relay_down_done(r) ? NEXT : WAIT;
     case RELAY_HOST_BAD: truncate(r, TARGET_END_BAD_ANSWER); return DONE;
     case RELAY_HOST_GONE: truncate(r, TARGET_END_TRUNCATED); return DONE;
     default: request_abort(r); return DONE;

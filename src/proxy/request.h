@@ -15,6 +15,7 @@
 #include "balance/pick.h"
 #include "base/list.h"
 #include "base/slice.h"
+#include "proxy/pipes.h"
 #include "proxy/targets.h"
 #include "proxy/tunnel.h"
 
@@ -88,6 +89,7 @@ struct request {
     uint8_t interims;
     struct pick_tried tried;
     struct tunnel tunnel;
+    struct pipe pipe; /* For a long body of the answer. */
 };
 
 /*

@@ -332,6 +332,7 @@ void worker_close(struct worker *worker)
         listener_close(&worker->listeners[i]);
     targets_worker_detach(worker->targets);
     loop_close(worker->loop);
+    pipes_done(&worker->pipes);
     slab_done(&worker->connections);
     slab_done(&worker->requests);
     free(worker->listeners);

@@ -11,6 +11,7 @@
 #include "proto/h1.h"
 #include "proxy/connection.h"
 #include "proxy/listener.h"
+#include "proxy/pipes.h"
 #include "proxy/request.h"
 #include "proxy/slab.h"
 #include "proxy/targets.h"
@@ -45,6 +46,7 @@ struct worker {
     struct list dead;   /* Connections to free after the batch. */
     struct slab connections;
     struct slab requests;
+    struct pipes pipes;
     struct worker_tier *tiers;
     struct upstream_pool *pools; /* One a target. */
     struct listener *listeners;
