@@ -283,6 +283,15 @@ bool loop_watch_add_level(struct loop *loop, struct loop_watch *watch, struct er
     return watch_add(loop, watch, EPOLLIN, error);
 }
 
+/* No event that was fetched for it already reaches it any more. */
+static void forget_events(struct loop *loop, const struct loop_watch *watch)
+{
+    for (int i = loop->event_next; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == watch)
+            loop->events[i].data.ptr = NULL;
+    }
+}
+
 void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
 {
     ASSERT(watch->fd >= 0);
@@ -290,10 +299,15 @@ void loop_watch_remove(struct loop *loop, struct loop_watch *watch)
     const int result = epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     ASSERT(result == 0);
     watch->fd = -1;
-    for (int i = loop->event_next; i < loop->event_count; i++) {
-        if (loop->events[i].data.ptr == watch)
-            loop->events[i].data.ptr = NULL;
-    }
+    forget_events(loop, watch);
+}
+
+void loop_watch_close(struct loop *loop, struct loop_watch *watch)
+{
+    ASSERT(watch->fd >= 0);
+    close(watch->fd);
+    watch->fd = -1;
+    forget_events(loop, watch);
 }
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t at_ns)

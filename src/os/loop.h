@@ -85,6 +85,11 @@ bool loop_watch_add(struct loop *, struct loop_watch *, struct error *);
 bool loop_watch_add_level(struct loop *, struct loop_watch *, struct error *);
 /* Takes it out of epoll and sets watch->fd to -1; closing the fd is the owner's. */
 void loop_watch_remove(struct loop *, struct loop_watch *);
+/*
+ * Takes it out of epoll by closing its fd, a system call less. Only for an fd that has no duplicate
+ * anywhere: the kernel forgets a watch when the last one is closed.
+ */
+void loop_watch_close(struct loop *, struct loop_watch *);
 
 /* Arms or moves a timer. It fires once, in the first batch at or after that time. */
 void loop_timer_set(struct loop *, struct loop_timer *, uint64_t at_ns);

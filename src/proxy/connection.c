@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 struct connection *connection_open(struct worker *worker, int fd, enum connection_state state,
                                    void (*on_event)(struct loop_watch *, uint32_t))
@@ -58,9 +57,7 @@ void connection_close(struct connection *c)
 {
     struct worker *worker = c->worker;
     ASSERT(c->state != CONNECTION_CLOSED && c->request == NULL);
-    const int fd = c->watch.fd;
-    loop_watch_remove(worker->loop, &c->watch);
-    close(fd);
+    loop_watch_close(worker->loop, &c->watch);
     timeouts_remove(&c->timeout);
     if (list_linked(&c->link))
         list_remove(&c->link);
