@@ -106,12 +106,24 @@ void client_refuse(struct connection *c, int status)
     client_after(c, true);
 }
 
-static void on_end(struct connection *c)
+/*
+ * Nothing of a head has come but the empty line that may stand before it (RFC 9112 2.2), which some
+ * clients send after a body. An answer to that would be taken for the answer to what comes next.
+ */
+static bool is_silent(const struct connection *c)
 {
-    if (c->state == CLIENT_HEAD)
-        client_refuse(c, 400);
-    else
+    const struct view *view = &c->worker->view;
+    const size_t size = view->owner == c ? view->size : c->input.size;
+    return c->state == CLIENT_IDLE || size <= 2;
+}
+
+void client_give_up(struct connection *c, int status)
+{
+    ASSERT(c->state == CLIENT_IDLE || c->state == CLIENT_HEAD);
+    if (is_silent(c))
         client_close(c);
+    else
+        client_refuse(c, status);
 }
 
 /* Makes and starts a request of a head that is whole. */
@@ -145,7 +157,7 @@ static bool read_head(struct connection *c)
     switch (connection_fill(c, (c->flags & CONNECTION_PARTIAL) != 0)) {
     case INPUT_BYTES: break;
     case INPUT_NONE: return false;
-    case INPUT_END: on_end(c); return false;
+    case INPUT_END: client_give_up(c, 400); return false;
     case INPUT_ERROR: client_close(c); return false;
     }
     struct view *view = &worker->view;

@@ -28,6 +28,8 @@ void client_next(struct connection *);
 void client_after(struct connection *, bool close);
 /* Answers a head that never became a request (400, 408, 431, ...) and ends the connection. */
 void client_refuse(struct connection *, int status);
+/* No whole head will come: refused like that if it had begun, else closed without a word. */
+void client_give_up(struct connection *, int status);
 /* Ends it at once. */
 void client_close(struct connection *);
 /* The same with a reset: the answer it got is not whole. */

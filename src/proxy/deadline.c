@@ -88,10 +88,10 @@ static void end_exchange(struct connection *u)
 static void pass(struct connection *c)
 {
     switch ((enum connection_state)c->state) {
-    case CLIENT_IDLE:
     case CLIENT_LINGER: client_close(c); return;
     case CLIENT_FLUSH: client_reset(c); return;
-    case CLIENT_HEAD: client_refuse(c, 408); return;
+    case CLIENT_IDLE:
+    case CLIENT_HEAD: client_give_up(c, 408); return;
     case CLIENT_BUSY:
         ASSERT(c->request != NULL && (c->request->flags & REQUEST_HELD) != 0);
         hold_look(c->request);

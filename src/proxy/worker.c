@@ -232,14 +232,14 @@ static void on_stop(struct loop_post *post)
     const uint32_t idle_ms = limit_ms / 2 < STOP_IDLE_MS ? limit_ms / 2 : STOP_IDLE_MS;
     const uint32_t tunnels_ms = limit_ms / 2 < STOP_TUNNELS_MS ? limit_ms / 2 : STOP_TUNNELS_MS;
     worker->now_ns = loop_now_ns(worker->loop);
-    for (size_t i = 0; i < worker->config->listener_count; i++)
-        listener_drain(&worker->listeners[i]);
     worker->stopping = true;
     worker->stop_at_ns = worker->now_ns + (uint64_t)limit_ms * 1000000;
     worker->idle_until_ns = worker->now_ns + (uint64_t)idle_ms * 1000000;
     worker->tunnels_until_ns = worker->now_ns + (uint64_t)tunnels_ms * 1000000;
-    for (size_t i = 0; i < worker->config->listener_count; i++)
+    for (size_t i = 0; i < worker->config->listener_count; i++) {
+        listener_drain(&worker->listeners[i]);
         listener_close(&worker->listeners[i]);
+    }
     slab_each(&worker->connections, visit_stop, worker);
 }
 

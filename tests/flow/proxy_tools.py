@@ -366,6 +366,24 @@ class Proxy:
                 total += int(f.read().split()[1]) * 4096
         return total
 
+    def admin(self, method, path, body=None):
+        """One request to the admin socket; its JSON."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(5)
+        sock.connect(str(self.folder / "run" / "balancer.sock"))
+        text = json.dumps(body).encode() if body is not None else b""
+        sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: nines\r\nConnection: close\r\n"
+                     f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
+        with Connection(sock) as connection:
+            status = int(connection.read_head().split()[1])
+            answer = connection.read_all()
+        assert status == 200, answer
+        return json.loads(answer) if answer else None
+
+    def hosts(self, tier):
+        """The hosts of a tier by name, as the admin socket shows them."""
+        return {host["name"]: host for host in self.admin("GET", f"/v1/tiers/{tier}/hosts")["hosts"]}
+
     def client(self, tier, **options):
         return Client(self.ports[tier], **options)
 

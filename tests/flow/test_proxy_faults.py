@@ -366,6 +366,15 @@ def test_header_timeout(proxy, serve):
         assert client.ended()
 
 
+def test_empty_line_after_a_body_is_not_a_head(proxy, serve):
+    serve(plain)
+    with proxy.client("fast") as client:
+        assert client.ask(POST + b"\r\n").status == 200
+        assert client.ask(GET).status == 200
+        client.send(b"\r\n")
+        assert client.read_all() == b""  # Closed without an answer that nobody asked for.
+
+
 def test_request_body_timeout(proxy, serve):
     seen = []
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from proxy_tools import Host, Proxy, field_of
+from proxy_tools import Host, Proxy, field_of, wait_until
 
 pytestmark = pytest.mark.sanitize
 
@@ -196,6 +196,8 @@ def test_random_clients_and_hosts():
         assert all(count == 1 for count in counts.values()), SEED
         for host in hosts:
             assert not host.errors, (SEED, host.errors)
+        wait_until(lambda: all(host["in_flight"] == 0 for host in proxy.hosts("web").values()),
+                   what="nothing in flight after the end")
     finally:
         for host in hosts:
             host.stop()

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from proxy_tools import OK, Host, Proxy, answers, field_of
+from proxy_tools import OK, Host, Proxy, answers, field_of, wait_until
 
 pytestmark = pytest.mark.sanitize
 
@@ -182,6 +182,41 @@ def test_slow_reader_of_a_tunnel(proxy, serve):
         time.sleep(1.3)
         assert sent[0] < 32 * 1024 * 1024
         assert proxy.resident_bytes() - before < 8 * 1024 * 1024
+
+
+def test_tunnels_of_a_drained_host(proxy, serve):
+    """Draining leaves tunnels alone and counts them, until they are to be closed: politely, at the
+    end of a frame."""
+    cut = threading.Event()
+    frames = []
+
+    def script(host, connection, _number):
+        host.take(connection)
+        connection.send(SWITCH + b"\x81\x05hel")  # Two bytes of this frame are still to come.
+        cut.wait(5)
+        connection.send(b"lo\x81\x02no")
+        frames.append(connection.read_all())
+
+    serve(script)
+    client = proxy.client("web")
+    client.send(ASK)
+    client.read_head()
+    assert client.read(5) == b"\x81\x05hel"
+    proxy.admin("PUT", "/v1/tiers/web/hosts/h0", {"weight": 0})
+    time.sleep(0.2)
+    shown = proxy.hosts("web")["h0"]
+    assert shown["in_flight"] == 1 and shown["drained"] is False
+    proxy.admin("PUT", "/v1/tiers/web/hosts/h0", {"close_long_lived": True})
+    time.sleep(0.2)
+    cut.set()
+    got = client.read_all()
+    assert got.endswith(b"\x88\x02\x03\xe9"), got
+    assert got.startswith(b"lo") and len(got) in (6, 10), got
+    client.close()
+    wait_until(lambda: proxy.hosts("web")["h0"]["drained"], what="drained")
+    proxy.admin("PUT", "/v1/tiers/web/hosts/h0", {"weight": None})
+    wait_until(lambda: frames)
+    assert frames[0][:2] == b"\x88\x82", frames
 
 
 def test_end_of_the_balancer_ends_websockets_politely():
