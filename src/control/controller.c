@@ -118,17 +118,25 @@ static bool make_room(struct controller *controller, struct error *error)
                      CONTROLLER_ROLLOUTS_MAX);
 }
 
-static void list_cordoned(const struct controller_tier *tier, char *out, size_t size)
+/* Names of the hosts that operators keep drained. False when they do not fit. */
+static bool list_cordoned(const struct controller_tier *tier, char *out, size_t size,
+                          struct error *error)
 {
     size_t used = 0;
     for (size_t i = 0; i < tier->config->host_count; i++) {
-        if (!tier->cordoned[i] || used >= size)
+        if (!tier->cordoned[i])
             continue;
         const int more = snprintf(out + used, size - used, "%s%s", used > 0 ? "," : "",
                                   tier->config->hosts[i].name);
         ASSERT(more > 0);
+        if ((size_t)more >= size - used)
+            return error_set(error, ERROR_LIMIT,
+                             "more hosts of tier '%s' are drained by operators than an update can "
+                             "keep in mind (%zu bytes of names): restore some first",
+                             tier->config->name, size);
         used += (size_t)more;
     }
+    return true;
 }
 
 struct runner *controller_update(struct controller *controller, const struct rows_head *wanted,
@@ -154,11 +162,11 @@ struct runner *controller_update(struct controller *controller, const struct row
                   tier->watch.problem[0] != '\0' ? tier->watch.problem : "not asked yet");
         return NULL;
     }
-    if (!make_room(controller, error))
+    if (!list_cordoned(tier, head.cordoned, sizeof head.cordoned, error) ||
+        !make_room(controller, error))
         return NULL;
     head.id = controller->last_id + 1;
     head.created_ms = loop_wall_ms(controller->loop);
-    list_cordoned(tier, head.cordoned, sizeof head.cordoned);
     const struct runner_place place = place_of(controller);
     struct runner *runner =
         runner_start(&place, &head, controller->config->file, controller->config_text, error);
