@@ -51,6 +51,12 @@ def serve(hosts):
         assert not host.errors, host.errors
 
 
+def silent(host, connection, _number):
+    """Takes what comes and says nothing."""
+    host.take(connection)
+    connection.read_all()
+
+
 # --- Clients that lie ---
 
 @pytest.mark.parametrize("request_text, status", [
@@ -88,7 +94,7 @@ def test_refusal_comes_after_the_answers_before_it(proxy, serve):
 
 @pytest.mark.parametrize("body", [b"xyz\r\n", b"5\r\nhelloX\r\n", b"-1\r\n", b"5 \nhello\r\n"])
 def test_bad_chunks(proxy, serve, body):
-    host = serve(plain)
+    host = serve(silent)
     with proxy.client("one") as client:
         answer = client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
         assert answer.status == 400 and client.ended()
@@ -116,6 +122,7 @@ def test_body_over_the_limit(proxy, serve):
         answer = client.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100001\r\n\r\n")
         assert answer.status == 413 and client.ended()
     assert host.heads == []
+    serve(silent)
     with proxy.client("one") as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"2710\r\n" + b"x" * 10000 + b"\r\n"
@@ -391,11 +398,7 @@ def test_request_body_timeout(proxy, serve):
 
 
 def test_server_timeout(proxy, serve):
-    def script(host, connection, _number):
-        host.take(connection)
-        connection.read_all()
-
-    host = serve(script)
+    host = serve(silent)
     with proxy.client("fast") as client:
         started = time.monotonic()
         assert client.ask(GET).status == 504
