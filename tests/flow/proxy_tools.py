@@ -294,9 +294,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 class Proxy:
     """The real program. `tiers`: {name: {setting: value, "hosts": [ports]}}; each gets a listener,
-    whose port is in `ports[name]`."""
+    whose port is in `ports[name]`; `routes` get one more."""
 
-    def __init__(self, tiers, threads=1, limits=None, log=None, metrics=None, user=None):
+    def __init__(self, tiers, threads=1, limits=None, log=None, metrics=None, user=None,
+                 routes=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="nines-proxy-"))
         self.ports = {name: free_port() for name in tiers}
         config = {
@@ -307,6 +308,10 @@ class Proxy:
             "admin": str(self.folder / "run"),
             "threads": threads,
         }
+        if routes:
+            self.ports["routes"] = free_port()
+            config["listen"].append({"address": f"127.0.0.1:{self.ports['routes']}",
+                                     "routes": routes})
         if limits:
             config["limits"] = limits
         if log:
