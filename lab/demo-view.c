@@ -10,6 +10,7 @@
  * ends on SIGTERM, SIGINT or SIGHUP: the terminal is as it was, with the last frame on it. Exit
  * code 1 if nines never told a capacity.
  */
+#include "failure.h"
 #include "view_draw.h"
 #include "view_fleet.h"
 
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
     static struct view view = {.live.fd = -1, .narration.fd = -1};
     static const char enter[] = "\x1b[?1049h\x1b[?25l\x1b[2J", leave[] = "\x1b[?25h\x1b[?1049l";
     struct error error = {0};
+    failure_print();
     if (!parse_options(&view, argc, argv)) {
         fputs("usage: demo-view --nines PROGRAM --config FILE --live FILE --narration FILE\n"
               "                 --capacity FILE --rate N --title TEXT\n",

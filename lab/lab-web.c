@@ -12,6 +12,7 @@
  * On SIGTERM it finishes what runs (DRAIN_MS_MAX), closes WebSockets with 1001, and ends.
  */
 #include "base/check.h"
+#include "failure.h"
 #include "sha1.h"
 #include "websocket.h"
 
@@ -641,6 +642,7 @@ static int listen_on(const char *address, const char *port)
 
 int main(int argc, char **argv)
 {
+    failure_print();
     if (argc != 4) {
         fprintf(stderr, "usage: lab-web ADDRESS PORT HOST_NAME   (lab-web %s)\n", LAB_VERSION);
         return 2;

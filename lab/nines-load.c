@@ -7,6 +7,7 @@
  * their own and on kept ones. It ends after --seconds, or on SIGTERM or SIGINT: no more requests,
  * each that is under way gets its time, then the summary.
  */
+#include "failure.h"
 #include "load_connection.h"
 
 #include "base/check.h"
@@ -165,11 +166,16 @@ static void tick(struct load *load, uint64_t now)
 static void run(struct load *load)
 {
     uint64_t end = load->begin_us + load->options.seconds * 1000000, next_tick = load->begin_us;
-    uint64_t last_us = load->begin_us;
+    uint64_t quiet_since = 0; /* When nothing was left to wait for; 0: something is. */
     bool sending = true;
-    for (uint64_t now = now_us(); now < last_us + LINGER_US; now = now_us()) {
+    for (;;) {
+        uint64_t now = now_us();
         if (sending || load->record.in_flight > 0)
-            last_us = now;
+            quiet_since = 0;
+        else if (quiet_since == 0)
+            quiet_since = now;
+        else if (now >= quiet_since + LINGER_US)
+            break;
         sending = sending && !terminated && now < end && load->next_id < load->options.requests;
         while (sending && load->next_id < load->options.requests &&
                due_us(load, load->next_id) <= now)
@@ -332,6 +338,7 @@ int main(int argc, char **argv)
                                            .fresh_percent = 10,
                                            .seed = 9}};
     struct error error = {0};
+    failure_print();
     if (!parse_options(&load.options, argc, argv)) {
         usage(stderr);
         return 2;

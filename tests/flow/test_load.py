@@ -5,6 +5,7 @@ A server of a few lines plays every fault that a broken balancer could show a us
 
 import contextlib
 import re
+import signal
 import socket
 import socketserver
 import struct
@@ -153,3 +154,14 @@ def test_a_stall_is_seen_by_all_who_come_during_it(load):
     # The stall lasted 0.5 s: 25 requests were due in it, and each waited for the rest of it.
     waited = [int(row["latency_us"]) for row in users.rows() if int(row["latency_us"]) > 50_000]
     assert 20 <= len(waited) <= 30 and max(waited) > 450_000
+
+
+def test_a_load_that_was_stopped_sends_what_was_due(load):
+    with server(lambda c, i, p: c.sendall(ok(i, p, close=True))) as target:
+        users = load(target, rate=100, options=["--requests", 80, "--post", 0, "--websocket", 0])
+        time.sleep(0.2)
+        users.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        users.process.send_signal(signal.SIGCONT)
+        summary = users.wait()
+    assert summary["requests"] == summary["outcomes"]["ok"] == len(users.rows()) == 80
