@@ -252,7 +252,7 @@ bool connection_send(struct connection *c, const char *data, size_t size)
 {
     if (size == 0)
         return true;
-    return connection_send_two(c, (struct slice){data, size}, (struct slice){0}, NULL);
+    return connection_send_two(c, (struct slice){data, size}, SLICE(""), NULL);
 }
 
 bool connection_flush(struct connection *c)
