@@ -158,7 +158,7 @@ static double load_of(const struct plan_warm *warm, uint32_t cold, uint32_t host
 {
     const double share = (double)cold / hosts;
     if (warm->hit_ratio_ppm == 0)
-        return share; /* Every request of a cold host, of all requests. */
+        return share; /* Of all requests, those that meet a cold cache. */
     const double hit = (double)warm->hit_ratio_ppm / ROLLOUT_PPM;
     return hit < 1 ? share * hit / (1 - hit) : share;
 }
@@ -373,8 +373,14 @@ static void print_warmth(const struct plan *plan, struct text *text)
     print_time(text, plan->duration_s);
     text_add(text, "; the last host is warm and verified after ");
     print_time(text, plan->settled_s);
-    text_format(text, "\n  extra load of the back end: at most %.1f %%\n",
-                plan->peak_extra_load * 100);
+    if (plan->request->warm.hit_ratio_ppm > 0)
+        text_format(text, "\n  extra load of the back end: at most %.1f %%\n",
+                    plan->peak_extra_load * 100);
+    else
+        text_format(text,
+                    "\n  up to %.1f %% of the requests meet a cold cache; what that adds to the "
+                    "back end's load takes warm.hit_ratio to say\n",
+                    plan->peak_extra_load * 100);
 }
 
 void plan_print(const struct plan *plan, struct text *text)

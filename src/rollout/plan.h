@@ -54,7 +54,9 @@ struct plan {
     double duration_s;
     double settled_s;       /* Until the last host is warm and verified, too. */
     double lowest_capacity; /* 0 to 1. */
-    double peak_extra_load; /* Of those that serve on; with `warm`: of the back end, at most. */
+    /* Of those that serve on. With `warm`: of the back end, at most; or, when the hit ratio is not
+     * known, the share of all requests that meet a cold cache. */
+    double peak_extra_load;
     uint32_t reboots_max;
 };
 
