@@ -198,11 +198,11 @@ void client_next(struct connection *c)
     }
 }
 
-/* Drops what the client still sends, until it ends, or enough was dropped. */
+/* Drops what the client still sends, until it ends or CONNECTION_LINGER_MS are over. */
 static void linger(struct connection *c)
 {
     struct view *view = &c->worker->view;
-    for (int reads = 0; reads < CONNECTION_LINGER_READS; reads++) {
+    for (int turn = 0; turn < CONNECTION_TURNS_MAX; turn++) {
         switch (connection_fill(c, false)) {
         case INPUT_BYTES: connection_consume(c, view->size); break;
         case INPUT_NONE: return;
@@ -210,7 +210,7 @@ static void linger(struct connection *c)
         case INPUT_ERROR: client_close(c); return;
         }
     }
-    client_close(c);
+    connection_resume_later(c);
 }
 
 void client_go(struct connection *c)

@@ -56,9 +56,8 @@ enum {
 enum {
     CONNECTION_INPUT_BYTES_MAX = 64 * 1024, /* One read of the thread's buffer. */
     CONNECTION_LINGER_MS = 2000,
-    CONNECTION_LINGER_READS = 16, /* Reads of the thread's buffer dropped while lingering. */
-    CONNECTION_ADDRESS_MAX = 46,  /* INET6_ADDRSTRLEN */
-    CONNECTION_TURNS_MAX = 8,     /* Reads or requests before others get their turn. */
+    CONNECTION_ADDRESS_MAX = 46, /* INET6_ADDRSTRLEN */
+    CONNECTION_TURNS_MAX = 8,    /* Reads or requests before others get their turn. */
 };
 
 /* Bytes kept for later, in memory of their own. */

@@ -199,13 +199,15 @@ class Host:
                 pass
             listener.close()
         with self.lock:
-            connections, self.connections = self.connections, []
+            connections = list(self.connections)
         for connection in connections:
             try:
                 connection.close_by_reset()
                 connection.sock.shutdown(socket.SHUT_RD)  # Its thread wakes up and closes it.
             except OSError:
                 pass
+        wait_until(lambda: not any(c in self.connections for c in connections), 15,
+                   "the host's threads ending")
 
     def reset(self, serve):
         """A new behaviour; connections that still follow the old one are closed."""

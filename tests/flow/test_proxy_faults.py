@@ -130,6 +130,15 @@ def test_body_over_the_limit(proxy, serve):
         assert client.read_answer().status == 413 and client.ended()
 
 
+def test_refusal_reaches_a_client_that_goes_on_sending(proxy, serve):
+    serve(silent)
+    with proxy.client("one") as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n")
+        for _ in range(20):
+            client.send(b"x" * 1000000)
+        assert client.read_answer().status == 413 and client.ended() is True
+
+
 def test_client_that_leaves(proxy, serve):
     left = threading.Event()
 
