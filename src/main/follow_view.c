@@ -29,7 +29,7 @@ static const struct {
     {"settling", 70, "\033[36m"},
     {"restoring", 80, "\033[34m"},
     {"soaking", 90, "\033[34m"},
-    {"verified_new", 100, "\033[32m"},
+    {"verified", 100, "\033[32m"},
     {"verified_old", 100, "\033[33m"},
     {"untouched", 0, ""},
     {"quarantined", 100, "\033[31m"},
