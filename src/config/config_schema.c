@@ -51,7 +51,7 @@ static const struct config_setting listener_rows[] = {
      LISTENER(address),
      .required = true,
      .help = "Where to listen: an address of this machine (0.0.0.0 is all of IPv4, [::] all of "
-             "both) and a port."},
+             "IPv6) and a port."},
     {.name = "tls",
      .type = CONFIG_TYPE_SECTION,
      .section = &tls_section,
