@@ -21,7 +21,7 @@ struct controller_tier *controller_tier_find(struct controller *controller, cons
     return NULL;
 }
 
-struct runner *controller_active(struct controller *controller, const char *tier)
+struct runner *controller_active(const struct controller *controller, const char *tier)
 {
     for (size_t i = 0; i < controller->runner_count; i++) {
         struct runner *runner = controller->runners[i];
@@ -31,7 +31,7 @@ struct runner *controller_active(struct controller *controller, const char *tier
     return NULL;
 }
 
-struct runner *controller_runner(struct controller *controller, uint64_t id)
+struct runner *controller_runner(const struct controller *controller, uint64_t id)
 {
     if (id == 0) {
         struct runner *active = controller_active(controller, NULL);
@@ -91,6 +91,8 @@ static struct runner_place place_of(struct controller *controller)
     return (struct runner_place){
         .loop = controller->loop,
         .store = controller->store,
+        .config_file = controller->config->file,
+        .find_driver = host_driver_find,
         .balancer_driver = controller->balancer_driver,
         .balancer = controller->balancer,
         .find_watch = find_watch,
@@ -168,8 +170,7 @@ struct runner *controller_update(struct controller *controller, const struct row
     head.id = controller->last_id + 1;
     head.created_ms = loop_wall_ms(controller->loop);
     const struct runner_place place = place_of(controller);
-    struct runner *runner =
-        runner_start(&place, &head, controller->config->file, controller->config_text, error);
+    struct runner *runner = runner_start(&place, &head, controller->config_text, error);
     if (runner == NULL)
         return NULL;
     controller->last_id = head.id;
@@ -246,7 +247,6 @@ static void load_one(struct controller *controller, uint64_t id)
     struct runner *runner = runner_load(&place, id, &error);
     if (runner != NULL) {
         controller->runners[controller->runner_count++] = runner;
-        set_pace(controller, runner_head(runner)->tier);
         return;
     }
     struct controller_lost *lost = &controller->lost[controller->lost_count++];
@@ -258,17 +258,36 @@ static void load_one(struct controller *controller, uint64_t id)
                   error.text, (unsigned long long)id);
 }
 
+/*
+ * Goes on with those that are open, the newest first: one that could not be read for a while (its
+ * tier was not in the config, say) must not come back beside a newer one of the same tier.
+ */
+static void resume_rollouts(struct controller *controller)
+{
+    for (size_t i = controller->runner_count; i > 0; i--) {
+        struct runner *runner = controller->runners[i - 1];
+        const char *tier = runner_head(runner)->tier;
+        bool newer = false;
+        for (size_t j = i; j < controller->runner_count; j++)
+            newer = newer || strcmp(runner_head(controller->runners[j])->tier, tier) == 0;
+        if (newer && !runner_ended(runner))
+            runner_freeze(runner, "a newer rollout of its tier was started while it could not be "
+                                  "read");
+        runner_resume(runner);
+        set_pace(controller, tier);
+    }
+}
+
 static bool load_rollouts(struct controller *controller, struct error *error)
 {
     uint64_t ids[CONTROLLER_ROLLOUTS_MAX];
     size_t count = 0;
-    if (!runner_ids(controller->store, ids, COUNT_OF(ids), &count, error) ||
+    if (!runner_ids(controller->store, ids, COUNT_OF(ids), &count, &controller->last_id, error) ||
         !store_scan(controller->store, "cordon/", on_cordon, controller, error))
         return false;
     for (size_t i = 0; i < count; i++)
         load_one(controller, ids[i]);
-    if (count > 0)
-        controller->last_id = ids[count - 1];
+    resume_rollouts(controller);
     return true;
 }
 
@@ -324,10 +343,10 @@ static void close_all(struct controller *controller)
         if (controller->tiers[i].watch.loop != NULL)
             watch_done(&controller->tiers[i].watch);
     }
-    if (controller->balancer != NULL)
-        controller->balancer_driver->close(controller->balancer);
     for (size_t i = 0; i < controller->runner_count; i++)
         runner_close(controller->runners[i]);
+    if (controller->balancer != NULL)
+        controller->balancer_driver->close(controller->balancer);
     store_close(controller->store);
     if (controller->signals.fd >= 0) {
         const int fd = controller->signals.fd;

@@ -34,6 +34,14 @@ struct controller_lost {
     char why[ERROR_TEXT_MAX];
 };
 
+/* A drain or restore of an operator, under way. */
+struct controller_call {
+    struct controller_tier *tier;
+    size_t host;
+    bool restore;
+    struct server_exchange *exchange; /* NULL: this place is free. */
+};
+
 struct controller {
     struct loop *loop;
     struct arena arena;
@@ -50,15 +58,15 @@ struct controller {
     struct controller_lost lost[CONTROLLER_ROLLOUTS_MAX];
     size_t lost_count;
     uint64_t last_id; /* The greatest id ever given. */
-    uint32_t calls;
+    struct controller_call calls[CONTROLLER_CALLS_MAX];
     int status;
 };
 
 struct controller_tier *controller_tier_find(struct controller *, const char *name);
 /* The rollout of that tier that is under way; NULL for none. */
-struct runner *controller_active(struct controller *, const char *tier);
+struct runner *controller_active(const struct controller *, const char *tier);
 /* By id; 0: the active one, else the newest. NULL for none. */
-struct runner *controller_runner(struct controller *, uint64_t id);
+struct runner *controller_runner(const struct controller *, uint64_t id);
 
 /* Starts a rollout of the tier. `to` and `only` may be "". */
 struct runner *controller_update(struct controller *, const struct rows_head *wanted,

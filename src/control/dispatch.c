@@ -4,6 +4,7 @@
 #include "control/spec.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -22,6 +23,7 @@ struct slot {
     struct loop_timer pause; /* WAIT_BACK; also reports what could not be started. */
     struct host_job job;     /* Borrowed by the driver until its on_done. */
     char job_id[HOST_ID_MAX + 1];
+    char *versions;                 /* Of PUT_BACK; the job borrows it. */
     char failure[ROLLOUT_TEXT_MAX]; /* To be reported when `pause` fires; "" for none. */
 };
 
@@ -35,7 +37,8 @@ static void on_pause(struct loop_timer *);
 
 static const struct host_driver *driver_of(const struct slot *slot)
 {
-    return host_driver_find(slot->dispatch->start.tier->hosts[slot->index].driver);
+    const struct dispatch_start *start = &slot->dispatch->start;
+    return start->find_driver(start->tier->hosts[slot->index].driver);
 }
 
 struct dispatch *dispatch_open(const struct dispatch_start *start, struct error *error)
@@ -69,13 +72,40 @@ struct dispatch *dispatch_open(const struct dispatch_start *start, struct error 
     return dispatch;
 }
 
+static bool on_traffic(const struct rollout_action *action)
+{
+    return action->kind == ROLLOUT_SET_WEIGHT || action->kind == ROLLOUT_CLOSE_LONG_LIVED;
+}
+
+static void set_idle(struct slot *slot)
+{
+    slot->busy = false;
+    slot->failure[0] = '\0';
+    free(slot->versions);
+    slot->versions = NULL;
+}
+
+/* Nothing of the slot's action will be reported any more. */
+static void give_up(struct slot *slot)
+{
+    if (!slot->busy)
+        return;
+    const struct dispatch_start *start = &slot->dispatch->start;
+    loop_timer_clear(start->loop, &slot->pause);
+    if (on_traffic(&slot->action))
+        start->balancer_driver->cancel(start->balancer, slot);
+    else if (slot->host != NULL)
+        driver_of(slot)->cancel(slot->host);
+    set_idle(slot);
+}
+
 void dispatch_close(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return;
     for (uint32_t i = 0; i < dispatch->count; i++) {
         struct slot *slot = &dispatch->slots[i];
-        loop_timer_clear(dispatch->start.loop, &slot->pause);
+        give_up(slot);
         if (slot->host != NULL)
             driver_of(slot)->close(slot->host);
         slot->host = NULL;
@@ -87,7 +117,7 @@ static void report(struct slot *slot, const struct rollout_result *result, const
     ASSERT(slot->busy);
     const struct dispatch_result done = {
         .host = slot->index, .action_id = slot->action.id, .result = *result, .replaced = replaced};
-    slot->busy = false;
+    set_idle(slot); /* Before the report: the next order may follow from within it. */
     slot->dispatch->start.on_done(slot->dispatch->start.context, &done);
 }
 
@@ -191,7 +221,7 @@ static enum host_verb verb_of(const struct slot *slot)
     }
 }
 
-static void start_job(struct slot *slot, const char *versions)
+static void start_job(struct slot *slot)
 {
     const struct dispatch_start *start = &slot->dispatch->start;
     const struct config_update *update = &start->tier->update;
@@ -211,7 +241,7 @@ static void start_job(struct slot *slot, const char *versions)
         .package_count = waits ? 0 : update->package_count,
         .security = update->security && !waits,
         .version = slot->action.version[0] != '\0' ? slot->action.version : NULL,
-        .versions = versions,
+        .versions = slot->versions,
         .unit = update->unit,
         .command = update->command,
         .check = update->command_check,
@@ -223,13 +253,14 @@ static void start_job(struct slot *slot, const char *versions)
 static void on_pause(struct loop_timer *timer)
 {
     struct slot *slot = CONTAINER_OF(timer, struct slot, pause);
-    if (slot->failure[0] != '\0') {
-        const struct rollout_result result = {.code = ROLLOUT_REFUSED, .text = slot->failure};
-        report(slot, &result, NULL);
-        slot->failure[0] = '\0';
+    char text[ROLLOUT_TEXT_MAX];
+    const struct rollout_result result = {.code = ROLLOUT_REFUSED, .text = text};
+    if (slot->failure[0] == '\0') {
+        start_job(slot);
         return;
     }
-    start_job(slot, NULL);
+    memcpy(text, slot->failure, sizeof text);
+    report(slot, &result, NULL);
 }
 
 static void on_balancer_done(void *context, const struct error *error)
@@ -272,17 +303,16 @@ void dispatch_order(struct dispatch *dispatch, const struct rollout_action *acti
     /* Ordered again while the first order is still out: its report will do for both. */
     if (slot->busy && slot->action.id == action->id)
         return;
-    ASSERT(!slot->busy);
+    give_up(slot);
     slot->busy = true;
     slot->action = *action;
-    if (action->kind == ROLLOUT_SET_WEIGHT || action->kind == ROLLOUT_CLOSE_LONG_LIVED) {
+    slot->versions = versions != NULL ? strdup(versions) : NULL;
+    if (on_traffic(action))
         order_traffic(slot);
-        return;
-    }
-    if (slot->host == NULL)
+    else if (slot->host == NULL)
         report_failure_later(slot, "it has no driver");
-    else if (action->kind == ROLLOUT_PUT_BACK && versions == NULL)
+    else if (action->kind == ROLLOUT_PUT_BACK && slot->versions == NULL)
         report_failure_later(slot, "the versions before the installation are not known");
     else
-        start_job(slot, versions);
+        start_job(slot);
 }

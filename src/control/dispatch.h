@@ -4,6 +4,10 @@
  * One dispatch a rollout. Actions on traffic go to the balancer driver, actions on hosts to each
  * host's driver; WAIT_BACK is a chain of FACTS until another boot_id answers. Nothing here decides:
  * results go back as they came.
+ *
+ * The engine waits for a report until a little after its deadline, then orders what comes next. A
+ * driver that is slower than that is told to give up: what it began on the machine goes on there,
+ * its report is never seen.
  */
 #pragma once
 
@@ -33,9 +37,10 @@ struct dispatch_start {
     const struct config *config; /* The pinned one. */
     const struct config_tier *tier;
     const struct rows_head *head;
+    const struct host_driver *(*find_driver)(enum config_driver); /* NULL: there is none. */
     const struct balancer_driver *balancer_driver;
-    struct balancer *balancer;
-    uint64_t token; /* Fencing: of this controller's life. */
+    struct balancer *balancer; /* Outlives the dispatch. */
+    uint64_t token;            /* Fencing: of this controller's life. */
     dispatch_done *on_done;
     void *context;
 };
@@ -44,5 +49,5 @@ struct dispatch *dispatch_open(const struct dispatch_start *, struct error *);
 /* Accepts NULL. What was begun on hosts goes on there; nothing is reported any more. */
 void dispatch_close(struct dispatch *);
 
-/* `versions`: of PUT_BACK, what INSTALL replaced. on_done follows from the loop. */
+/* `versions`: of PUT_BACK, what INSTALL replaced; copied. on_done follows from the loop. */
 void dispatch_order(struct dispatch *, const struct rollout_action *, const char *versions);

@@ -5,7 +5,6 @@
 #include "control/runner_state.h"
 #include "control/spec.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +14,9 @@ enum { TEXT_LIMIT = STORE_VALUE_BYTES_MAX };
 
 /* --- Keys and transactions --- */
 
-void runner_key(const struct runner *runner, char *out, size_t size, const char *format, ...)
+void runner_key(uint64_t id, char *out, size_t size, const char *format, ...)
 {
-    const int used = snprintf(out, size, "rollout/%010llu/", (unsigned long long)runner->head.id);
+    const int used = snprintf(out, size, "rollout/%010llu/", (unsigned long long)id);
     ASSERT(used > 0 && (size_t)used < size);
     va_list arguments;
     va_start(arguments, format);
@@ -61,20 +60,32 @@ static void batch_put(struct runner_batch *batch, const char *key, struct text *
     *value = (struct text){.limit = value->limit};
 }
 
+/* Which rollouts there are, without reading them: INDEX_OPEN ones must be taken up again. */
+static void put_index(struct runner *runner, const char *state)
+{
+    char key[RUNNER_KEY_MAX];
+    struct text text;
+    text_init(&text, TEXT_LIMIT);
+    (void)snprintf(key, sizeof key, RUNNER_INDEX "%010llu", (unsigned long long)runner->head.id);
+    text_add(&text, state);
+    batch_put(&runner->batch, key, &text);
+}
+
 static void put_head(struct runner *runner, struct slice config_text)
 {
     char key[RUNNER_KEY_MAX];
     struct text text;
     text_init(&text, TEXT_LIMIT);
-    runner_key(runner, key, sizeof key, "head");
+    runner_key(runner->head.id, key, sizeof key, "head");
     rows_put_head(&text, &runner->head);
     batch_put(&runner->batch, key, &text);
-    runner_key(runner, key, sizeof key, "config");
+    runner_key(runner->head.id, key, sizeof key, "config");
     text_append(&text, config_text);
     batch_put(&runner->batch, key, &text);
-    runner_key(runner, key, sizeof key, "config-file");
+    runner_key(runner->head.id, key, sizeof key, "config-file");
     text_add(&text, runner->config->file);
     batch_put(&runner->batch, key, &text);
+    put_index(runner, RUNNER_INDEX_OPEN);
 }
 
 static void put_host(struct runner *runner, uint32_t index)
@@ -82,7 +93,7 @@ static void put_host(struct runner *runner, uint32_t index)
     char key[RUNNER_KEY_MAX];
     struct text text;
     text_init(&text, TEXT_LIMIT);
-    runner_key(runner, key, sizeof key, "host/%06u", index);
+    runner_key(runner->head.id, key, sizeof key, "host/%06u", index);
     rows_put_host(&text, &runner->rollout.arrays.hosts[index]);
     batch_put(&runner->batch, key, &text);
 }
@@ -95,7 +106,8 @@ static void put_decision(struct runner *runner, const struct rollout_decision *d
         decision->host == ROLLOUT_NO_HOST ? NULL : runner->spec.hosts[decision->host].name;
     rollout_narrate(decision, &runner->spec, runner->sentence, sizeof runner->sentence);
     text_init(&text, TEXT_LIMIT);
-    runner_key(runner, key, sizeof key, "say/%010llu", (unsigned long long)decision->number);
+    runner_key(runner->head.id, key, sizeof key, "say/%010llu",
+               (unsigned long long)decision->number);
     rows_put_decision(&text, decision, host, runner->sentence);
     batch_put(&runner->batch, key, &text);
 }
@@ -114,21 +126,23 @@ static void put_step(struct runner *runner, const struct rollout_event *event)
         for (uint32_t i = 0; i < actions->dirty_count; i++)
             put_host(runner, actions->dirty[i]);
     }
-    runner_key(runner, key, sizeof key, "row");
+    runner_key(runner->head.id, key, sizeof key, "row");
     rows_put_row(&text, &runner->rollout.row);
     batch_put(&runner->batch, key, &text);
-    runner_key(runner, key, sizeof key, "traffic");
+    runner_key(runner->head.id, key, sizeof key, "traffic");
     rows_put_traffic(&text, &runner->traffic);
     batch_put(&runner->batch, key, &text);
     if (event->kind != ROLLOUT_TICK && event->kind != ROLLOUT_OBSERVE &&
         event->kind != ROLLOUT_CONTINUE) {
-        runner_key(runner, key, sizeof key, "event/%016llu/%06u/%u",
+        runner_key(runner->head.id, key, sizeof key, "event/%016llu/%06u/%u",
                    (unsigned long long)event->time_ms, event->host, (unsigned)event->kind);
         rows_put_event(&text, event);
         batch_put(&runner->batch, key, &text);
     }
     for (uint32_t i = 0; i < actions->decision_count; i++)
         put_decision(runner, &actions->decisions[i]);
+    if (rollout_ended(&runner->rollout))
+        put_index(runner, RUNNER_INDEX_ENDED);
 }
 
 /* --- Steps --- */
@@ -146,7 +160,7 @@ static char *replaced_versions(const struct runner *runner, uint32_t host)
 {
     char key[RUNNER_KEY_MAX];
     char *versions = NULL;
-    runner_key(runner, key, sizeof key, "replaced/%06u", host);
+    runner_key(runner->head.id, key, sizeof key, "replaced/%06u", host);
     if (!store_scan(runner->place.store, key, on_replaced, &versions, NULL))
         return NULL;
     return versions;
@@ -158,48 +172,58 @@ static void send_actions(struct runner *runner)
         const struct rollout_action *action = &runner->actions.items[i];
         char *versions =
             action->kind == ROLLOUT_PUT_BACK ? replaced_versions(runner, action->host) : NULL;
-        dispatch_order(runner->dispatch, action,
-                       versions == NULL ? NULL : arena_text(&runner->arena, slice_of(versions)));
+        dispatch_order(runner->dispatch, action, versions);
         free(versions);
     }
-}
-
-static void freeze(struct runner *runner, const char *why)
-{
-    (void)snprintf(runner->frozen, sizeof runner->frozen, "%s", why);
-    (void)fprintf(stderr, "nines: rollout %llu is frozen, nothing more is done for it: %s\n",
-                  (unsigned long long)runner->head.id, why);
-    loop_timer_clear(runner->place.loop, &runner->wake);
 }
 
 /* Stores what the last step changed. False: not yet (blocked), or never (the process ends). */
 static bool commit(struct runner *runner)
 {
-    struct error error = {0};
-    bool done = false;
+    struct error *error = &runner->store_error;
+    const unsigned long long id = runner->head.id;
     if (runner->batch.failed)
-        error_set(&error, ERROR_SYSTEM, "not enough memory to store a step");
-    else
-        done = store_commit(runner->place.store, runner->batch.writes, runner->batch.count, &error);
-    if (done) {
+        error_set(error, ERROR_SYSTEM, "not enough memory to store a step");
+    else if (store_commit(runner->place.store, runner->batch.writes, runner->batch.count, error)) {
         if (runner->blocked)
-            (void)fprintf(stderr, "nines: rollout %llu goes on: the store takes rows again\n",
-                          (unsigned long long)runner->head.id);
+            (void)fprintf(stderr, "nines: rollout %llu goes on: the store takes rows again\n", id);
         runner->blocked = false;
+        runner->stored = true;
         batch_clear(&runner->batch);
         return true;
     }
-    if (error.kind == ERROR_LIMIT) {
+    if (error->kind == ERROR_LIMIT) {
         if (!runner->blocked)
-            (void)fprintf(stderr, "nines: rollout %llu waits: %s\n",
-                          (unsigned long long)runner->head.id, error.text);
-        runner->blocked = true;
+            (void)fprintf(stderr, "nines: rollout %llu waits: %s\n", id, error->text);
         loop_timer_set_in(runner->place.loop, &runner->retry, RUNNER_RETRY_MS);
-        return false;
     }
     runner->blocked = true;
-    runner->place.on_store_lost(runner->place.context, &error);
+    if (error->kind != ERROR_LIMIT)
+        runner->place.on_store_lost(runner->place.context, error);
     return false;
+}
+
+/*
+ * Nothing more is done for it, also not by the next controller: by then another rollout of the tier
+ * may be under way. Its other rows stay as they were before the step that went wrong.
+ */
+static void freeze(struct runner *runner, const char *why)
+{
+    char key[RUNNER_KEY_MAX];
+    struct text text;
+    (void)snprintf(runner->frozen, sizeof runner->frozen, "%s", why);
+    (void)fprintf(stderr, "nines: rollout %llu is frozen, nothing more is done for it: %s\n",
+                  (unsigned long long)runner->head.id, why);
+    loop_timer_clear(runner->place.loop, &runner->wake);
+    batch_clear(&runner->batch);
+    if (!runner->stored)
+        return;
+    text_init(&text, TEXT_LIMIT);
+    runner_key(runner->head.id, key, sizeof key, "frozen");
+    text_add(&text, why);
+    batch_put(&runner->batch, key, &text);
+    put_index(runner, RUNNER_INDEX_ENDED);
+    (void)commit(runner);
 }
 
 static void arm(struct runner *runner)
@@ -235,13 +259,12 @@ static void take_step(void *context)
         rollout_step(&guarded->runner->rollout, guarded->event, &guarded->runner->actions);
 }
 
-static void step(struct runner *runner, struct rollout_event event)
+/* The event, and CONTINUE of the same time for as long as the engine has more to say. */
+static void take_steps(struct runner *runner, struct rollout_event event)
 {
-    ASSERT(!runner->stepping && !runner->blocked);
+    ASSERT(!runner->stepping && !runner->blocked && runner->frozen[0] == '\0');
     runner->stepping = true;
-    /* What the balancer said is as old as the question. */
-    event.time_ms =
-        event.kind == ROLLOUT_OBSERVE ? runner->watch->asked_ms : loop_wall_ms(runner->place.loop);
+    runner->step_ms = event.time_ms;
     for (bool more = true; more; event.kind = ROLLOUT_CONTINUE) {
         struct guarded_step guarded = {.runner = runner, .event = &event};
         char why[256];
@@ -259,10 +282,21 @@ static void step(struct runner *runner, struct rollout_event event)
     runner->stepping = false;
 }
 
+static void step(struct runner *runner, struct rollout_event event)
+{
+    /* What the balancer said is as old as the question. */
+    event.time_ms =
+        event.kind == ROLLOUT_OBSERVE ? runner->watch->asked_ms : loop_wall_ms(runner->place.loop);
+    take_steps(runner, event);
+}
+
+/* Told once, when it is stored that nothing more will happen. */
 static void check_end(struct runner *runner)
 {
-    if (!runner->blocked && runner_ended(runner))
-        runner->place.on_end(runner->place.context, runner);
+    if (runner->blocked || runner->end_told || !runner_ended(runner))
+        return;
+    runner->end_told = true;
+    runner->place.on_end(runner->place.context, runner);
 }
 
 static void handle(struct runner *runner, const struct rollout_event *event)
@@ -286,7 +320,7 @@ static void take_result(struct runner *runner, const struct dispatch_result *don
         struct text text;
         text_init(&text, TEXT_LIMIT);
         text_add(&text, done->replaced);
-        runner_key(runner, key, sizeof key, "replaced/%06u", done->host);
+        runner_key(runner->head.id, key, sizeof key, "replaced/%06u", done->host);
         batch_put(&runner->batch, key, &text);
     }
     handle(runner, &event);
@@ -297,7 +331,7 @@ static void keep_result(struct runner *runner, const struct dispatch_result *don
 {
     struct runner_waiting *waiting = calloc(1, sizeof *waiting);
     if (waiting == NULL)
-        return; /* The engine orders the action again at its deadline. */
+        return; /* The engine has it as not answered at its deadline. */
     waiting->result = *done;
     (void)snprintf(waiting->text, sizeof waiting->text, "%.*s", ROLLOUT_TEXT_MAX - 1,
                    done->result.text != NULL ? done->result.text : "");
@@ -311,12 +345,18 @@ static void keep_result(struct runner *runner, const struct dispatch_result *don
 static void on_action_done(void *context, const struct dispatch_result *done)
 {
     struct runner *runner = context;
-    if (runner->frozen[0] != '\0')
+    if (runner_ended(runner))
         return;
     if (runner->blocked)
         keep_result(runner, done);
     else
         take_result(runner, done);
+}
+
+static void free_waiting(struct runner_waiting *waiting)
+{
+    free(waiting->replaced);
+    free(waiting);
 }
 
 static void on_retry(struct loop_timer *timer)
@@ -325,14 +365,14 @@ static void on_retry(struct loop_timer *timer)
     ASSERT(runner->blocked);
     if (!commit(runner))
         return;
-    if (conclude(runner))
-        step(runner, (struct rollout_event){.kind = ROLLOUT_CONTINUE});
-    while (runner->waiting != NULL && !runner->blocked) {
+    if (runner->frozen[0] == '\0' && conclude(runner))
+        take_steps(runner,
+                   (struct rollout_event){.kind = ROLLOUT_CONTINUE, .time_ms = runner->step_ms});
+    while (runner->waiting != NULL && !runner->blocked && !runner_ended(runner)) {
         struct runner_waiting *waiting = runner->waiting;
         runner->waiting = waiting->next;
         take_result(runner, &waiting->result);
-        free(waiting->replaced);
-        free(waiting);
+        free_waiting(waiting);
     }
     check_end(runner);
 }
@@ -347,7 +387,10 @@ static void count_traffic(struct runner *runner)
 {
     const struct watch *watch = runner->watch;
     struct rows_traffic *traffic = &runner->traffic;
-    if (traffic->process == (uint64_t)watch->process) {
+    const bool same = traffic->process == (uint64_t)watch->process &&
+                      watch->last_requests >= traffic->last_requests &&
+                      watch->last_failed >= traffic->last_failed;
+    if (same) {
         traffic->requests += watch->last_requests - traffic->last_requests;
         traffic->failed += watch->last_failed - traffic->last_failed;
     } else if (traffic->process != 0) {
@@ -400,12 +443,18 @@ bool runner_operate(struct runner *runner, enum rollout_event_kind kind, const c
         return error_set(error, ERROR_CONFLICT, "rollout %llu is frozen: %s",
                          (unsigned long long)runner->head.id, runner->frozen);
     if (runner->blocked)
-        return error_set(error, ERROR_UNREACHABLE, "the store takes no rows: is the disk full?");
+        return error_set(error, ERROR_LIMIT, "rollout %llu waits for its store: %s",
+                         (unsigned long long)runner->head.id, runner->store_error.text);
     if (rollout_ended(&runner->rollout))
         return error_set(error, ERROR_CONFLICT, "rollout %llu: %s",
                          (unsigned long long)runner->head.id,
                          rollout_refusal_text(ROLLOUT_REFUSED_ENDED));
     step(runner, (struct rollout_event){.kind = kind, .text = who});
+    if (runner->frozen[0] != '\0') {
+        check_end(runner);
+        return error_set(error, ERROR_FAILED, "rollout %llu is frozen: %s",
+                         (unsigned long long)runner->head.id, runner->frozen);
+    }
     const enum rollout_refusal refusal = runner->actions.refusal;
     check_end(runner);
     return refusal == ROLLOUT_ACCEPTED ||
@@ -415,7 +464,7 @@ bool runner_operate(struct runner *runner, enum rollout_event_kind kind, const c
 
 /* --- Birth and death --- */
 
-static struct runner *make(const struct runner_place *place, struct error *error)
+struct runner *runner_make(const struct runner_place *place, struct error *error)
 {
     struct runner *runner = calloc(1, sizeof *runner);
     if (runner == NULL) {
@@ -429,41 +478,42 @@ static struct runner *make(const struct runner_place *place, struct error *error
     return runner;
 }
 
-/* The rollout's own config, from the text that is pinned with it. */
-static bool pin_config(struct runner *runner, const char *file, struct slice text,
-                       struct error *error)
+bool runner_pin(struct runner *runner, const char *file, struct slice config_text,
+                struct rollout_arrays *arrays, struct error *error)
 {
     struct config_problems *problems = malloc(sizeof *problems);
     if (problems == NULL)
         return error_set(error, ERROR_SYSTEM, "not enough memory for a config");
     config_problems_init(problems);
-    runner->config = config_parse(file, text, problems);
+    runner->config = config_parse(file, config_text, problems);
     config_problems_done(problems);
     free(problems);
     if (runner->config == NULL)
         return error_set(error, ERROR_USAGE, "the config pinned with the rollout is not valid");
     runner->tier = config_tier_find(runner->config, runner->head.tier);
-    runner->watch = runner->place.find_watch(runner->place.context, runner->head.tier);
-    if (runner->tier == NULL || runner->watch == NULL)
-        return error_set(error, ERROR_NOT_FOUND, "there is no tier '%s'", runner->head.tier);
-    return true;
-}
-
-/* Spec, arrays and drivers; the engine is not touched yet. */
-static bool equip(struct runner *runner, struct rollout_arrays *arrays, struct error *error)
-{
+    if (runner->tier == NULL)
+        return error_set(error, ERROR_NOT_FOUND, "its config has no tier '%s'", runner->head.tier);
     if (!spec_build(&runner->arena, runner->tier, &runner->head, &runner->spec, error))
         return false;
     runner->observations =
         arena_array(&runner->arena, runner->spec.host_count, sizeof *runner->observations);
-    if (runner->observations == NULL || !spec_arrays(&runner->arena, &runner->spec, arrays))
-        return error_set(error, ERROR_SYSTEM, "not enough memory for a rollout");
+    return (runner->observations != NULL && spec_arrays(&runner->arena, &runner->spec, arrays)) ||
+           error_set(error, ERROR_SYSTEM, "not enough memory for a rollout");
+}
+
+bool runner_equip(struct runner *runner, struct error *error)
+{
+    runner->watch = runner->place.find_watch(runner->place.context, runner->head.tier);
+    if (runner->watch == NULL)
+        return error_set(error, ERROR_NOT_FOUND, "there is no tier '%s' any more",
+                         runner->head.tier);
     const struct dispatch_start start = {
         .arena = &runner->arena,
         .loop = runner->place.loop,
         .config = runner->config,
         .tier = runner->tier,
         .head = &runner->head,
+        .find_driver = runner->place.find_driver,
         .balancer_driver = runner->place.balancer_driver,
         .balancer = runner->place.balancer,
         .token = store_token(runner->place.store),
@@ -474,172 +524,55 @@ static bool equip(struct runner *runner, struct rollout_arrays *arrays, struct e
     return runner->dispatch != NULL;
 }
 
-struct runner *runner_start(const struct runner_place *place, const struct rows_head *head,
-                            const char *config_file, struct slice config_text, struct error *error)
+/* Begins it. False: nothing of it was stored, there is no such rollout. */
+static bool begin(struct runner *runner, struct slice config_text, struct error *error)
 {
     struct rollout_arrays arrays;
     struct rollout_decision refusal;
-    struct runner *runner = make(place, error);
-    if (runner == NULL)
-        return NULL;
-    runner->head = *head;
-    if (!pin_config(runner, config_file, config_text, error) || !equip(runner, &arrays, error)) {
-        runner_close(runner);
-        return NULL;
-    }
+    if (!runner_pin(runner, runner->place.config_file, config_text, &arrays, error) ||
+        !runner_equip(runner, error))
+        return false;
     if (rollout_refused(&runner->spec, &refusal)) {
         rollout_narrate(&refusal, &runner->spec, runner->sentence, sizeof runner->sentence);
-        error_set(error, ERROR_REFUSED, "%s", runner->sentence);
-        runner_close(runner);
-        return NULL;
+        return error_set(error, ERROR_REFUSED, "%s", runner->sentence);
     }
     rollout_init(&runner->rollout, &runner->spec, arrays);
     put_head(runner, config_text);
-    step(runner, (struct rollout_event){.kind = ROLLOUT_START, .text = head->who});
-    if (runner->blocked) {
-        error_set(error, ERROR_LIMIT, "the store takes no rows: is the disk full?");
-        runner_close(runner);
-        return NULL;
-    }
-    return runner;
+    step(runner, (struct rollout_event){.kind = ROLLOUT_START, .text = runner->head.who});
+    if (runner->stored)
+        return true;
+    if (runner->frozen[0] != '\0')
+        return error_set(error, ERROR_FAILED, "nines has a fault and did not begin: %s",
+                         runner->frozen);
+    return error_set(error, runner->store_error.kind, "%s", runner->store_error.text);
 }
 
-/* What runner_load() collects from the store. */
-struct loading {
-    struct runner *runner;
-    struct rollout_row row;
-    struct rollout_host *hosts; /* In the order of the rows. */
-    uint32_t host_count;
-    uint32_t host_capacity;
-    struct text config_text;
-    struct text config_file;
-    bool has_head;
-    bool has_row;
-    struct error *error;
-    bool failed;
-};
-
-static bool load_host(struct loading *loading, const struct store_row *row)
+struct runner *runner_start(const struct runner_place *place, const struct rows_head *head,
+                            struct slice config_text, struct error *error)
 {
-    if (loading->host_count == loading->host_capacity) {
-        const uint32_t capacity = loading->host_capacity == 0 ? 64 : loading->host_capacity * 2;
-        struct rollout_host *hosts = realloc(loading->hosts, capacity * sizeof *hosts);
-        if (hosts == NULL)
-            return error_set(loading->error, ERROR_SYSTEM, "not enough memory for a rollout");
-        loading->hosts = hosts;
-        loading->host_capacity = capacity;
-    }
-    return rows_get_host(row->value, &loading->hosts[loading->host_count++], loading->error);
-}
-
-static bool load_row(struct loading *loading, const char *name, const struct store_row *row)
-{
-    struct runner *runner = loading->runner;
-    if (strcmp(name, "head") == 0) {
-        loading->has_head = true;
-        return rows_get_head(row->value, &runner->head, loading->error);
-    }
-    if (strcmp(name, "row") == 0) {
-        loading->has_row = true;
-        return rows_get_row(row->value, &loading->row, loading->error);
-    }
-    if (strcmp(name, "traffic") == 0)
-        return rows_get_traffic(row->value, &runner->traffic, loading->error);
-    if (strcmp(name, "config") == 0)
-        text_append(&loading->config_text, row->value);
-    else if (strcmp(name, "config-file") == 0)
-        text_append(&loading->config_file, row->value);
-    else if (strncmp(name, "host/", 5) == 0)
-        return load_host(loading, row);
-    return true;
-}
-
-static bool on_row(void *context, const struct store_row *row)
-{
-    struct loading *loading = context;
-    char key[STORE_KEY_BYTES_MAX + 1];
-    (void)snprintf(key, sizeof key, "%.*s", (int)row->key.size, row->key.data);
-    const char *name = strchr(key, '/');
-    name = name != NULL ? strchr(name + 1, '/') : NULL;
-    ASSERT(name != NULL);
-    if (row->damage != NULL) {
-        error_set(loading->error, ERROR_FAILED, "row %s is damaged: %s", key, row->damage);
-        loading->failed = true;
-    } else if (!load_row(loading, name + 1, row)) {
-        (void)error_add(loading->error, "row %s", key);
-        loading->failed = true;
-    }
-    return !loading->failed;
-}
-
-struct guarded_load {
-    struct runner *runner;
-    const struct rollout_row *row;
-    struct rollout_arrays arrays;
-};
-
-static void take_rows(void *context)
-{
-    const struct guarded_load *guarded = context;
-    rollout_load(&guarded->runner->rollout, &guarded->runner->spec, guarded->row, guarded->arrays);
-}
-
-static bool assemble(struct runner *runner, struct loading *loading, struct error *error)
-{
-    struct rollout_arrays arrays;
-    if (!loading->has_head || !loading->has_row || loading->config_text.size == 0)
-        return error_set(error, ERROR_FAILED, "rows of the rollout are missing");
-    const char *file = arena_text(&runner->arena, text_slice(&loading->config_file));
-    if (file == NULL || !pin_config(runner, file, text_slice(&loading->config_text), error) ||
-        !equip(runner, &arrays, error))
-        return false;
-    if (loading->host_count != runner->spec.host_count)
-        return error_set(error, ERROR_FAILED, "the rollout has %u rows of hosts, its config %u",
-                         loading->host_count, runner->spec.host_count);
-    memcpy(arrays.hosts, loading->hosts, loading->host_count * sizeof *loading->hosts);
-    struct guarded_load guarded = {.runner = runner, .row = &loading->row, .arrays = arrays};
-    char why[256];
-    return promise_kept(take_rows, &guarded, why, sizeof why) ||
-           error_set(error, ERROR_FAILED, "its rows do not fit together: %s", why);
-}
-
-/* Keeps the sentence of the decision it is given: in the end, of the last one. */
-static bool keep_sentence(void *context, struct slice decision)
-{
-    struct runner *runner = context;
-    json_t *root = json_loadb(decision.data, decision.size, 0, NULL);
-    const char *sentence = json_string_value(json_object_get(root, "sentence"));
-    (void)snprintf(runner->sentence, sizeof runner->sentence, "%s",
-                   sentence != NULL ? sentence : "");
-    json_decref(root);
-    return true;
-}
-
-struct runner *runner_load(const struct runner_place *place, uint64_t id, struct error *error)
-{
-    struct runner *runner = make(place, error);
-    char prefix[RUNNER_KEY_MAX];
+    struct runner *runner = runner_make(place, error);
     if (runner == NULL)
         return NULL;
-    struct loading loading = {.runner = runner, .error = error};
-    text_init(&loading.config_text, CONFIG_BYTES_MAX);
-    text_init(&loading.config_file, 4096);
-    runner->head.id = id;
-    runner_key(runner, prefix, sizeof prefix, "%s", "");
-    bool done = store_scan(place->store, prefix, on_row, &loading, error) && !loading.failed &&
-                assemble(runner, &loading, error);
-    text_done(&loading.config_text);
-    text_done(&loading.config_file);
-    free(loading.hosts);
-    if (!done) {
-        (void)error_add(error, "rollout %llu", (unsigned long long)id);
-        runner_close(runner);
-        return NULL;
-    }
-    (void)runner_log(runner, 0, keep_sentence, runner, NULL);
-    if (!runner_ended(runner))
-        step(runner, (struct rollout_event){.kind = ROLLOUT_RESTART});
-    return runner;
+    runner->head = *head;
+    if (begin(runner, config_text, error))
+        return runner;
+    runner_close(runner);
+    return NULL;
+}
+
+void runner_resume(struct runner *runner)
+{
+    if (runner_ended(runner))
+        return;
+    step(runner, (struct rollout_event){.kind = ROLLOUT_RESTART});
+    check_end(runner);
+}
+
+void runner_freeze(struct runner *runner, const char *why)
+{
+    ASSERT(!runner->blocked && !runner_ended(runner));
+    freeze(runner, why);
+    runner->end_told = true;
 }
 
 void runner_close(struct runner *runner)
@@ -654,8 +587,7 @@ void runner_close(struct runner *runner)
     while (runner->waiting != NULL) {
         struct runner_waiting *waiting = runner->waiting;
         runner->waiting = waiting->next;
-        free(waiting->replaced);
-        free(waiting);
+        free_waiting(waiting);
     }
     config_unref(runner->config);
     arena_done(&runner->arena);

@@ -23,17 +23,6 @@ static void put_time(struct writer *writer, const char *name, uint64_t wall_ms)
     writer_string(writer, name, text);
 }
 
-/* The host's place in a rollout's spec: in the config's order, unless the config was changed. */
-static uint32_t place_in(const struct runner *runner, const char *name)
-{
-    const struct rollout_spec *spec = runner_rollout(runner)->spec;
-    for (uint32_t i = 0; i < spec->host_count; i++) {
-        if (strcmp(spec->hosts[i].name, name) == 0)
-            return i;
-    }
-    return ROLLOUT_NO_HOST;
-}
-
 /* The newest rollout of the tier, ended or not. */
 static const struct runner *newest(const struct controller *controller, const char *tier)
 {
@@ -70,7 +59,7 @@ static const char *version_of(const struct controller *controller, const char *t
         const struct runner *runner = controller->runners[i - 1];
         if (strcmp(runner_head(runner)->tier, tier) != 0)
             continue;
-        const uint32_t place = place_in(runner, name);
+        const uint32_t place = runner_host(runner, name);
         if (place == ROLLOUT_NO_HOST)
             continue;
         const struct rollout_host *host = &runner_rollout(runner)->arrays.hosts[place];
@@ -88,7 +77,7 @@ static void put_host(struct writer *writer, struct controller *controller,
     const struct config_host *host = &tier->config->hosts[index];
     const struct watch_host *seen = &tier->watch.hosts[index];
     const struct runner *runner = newest(controller, tier->config->name);
-    const uint32_t place = runner != NULL ? place_in(runner, host->name) : ROLLOUT_NO_HOST;
+    const uint32_t place = runner != NULL ? runner_host(runner, host->name) : ROLLOUT_NO_HOST;
     writer_object(writer, NULL);
     writer_string(writer, "name", host->name);
     writer_string(writer, "zone", host->zone);
@@ -205,7 +194,8 @@ static void put_rollout_host(struct writer *writer, const struct runner *runner,
     const struct rollout *rollout = runner_rollout(runner);
     const struct rollout_host *host = &rollout->arrays.hosts[index];
     const struct rollout_host_spec *spec = &rollout->spec->hosts[index];
-    const struct config_host *running = config_host_find(watch->tier, spec->name);
+    const struct config_host *running =
+        watch != NULL ? config_host_find(watch->tier, spec->name) : NULL;
     writer_object(writer, NULL);
     writer_string(writer, "name", spec->name);
     writer_string(writer, "zone",
@@ -238,8 +228,11 @@ void controller_rollout(const struct runner *runner, const struct watch *watch, 
     put_summary(&writer, runner);
     writer_u64(&writer, "now_ms", clock_wall_ms());
     writer_u64(&writer, "said", rollout->row.next_decision - 1);
-    writer_double(&writer, "serving_capacity", (double)watch->serving_capacity_ppm / ROLLOUT_PPM);
-    put_traffic(&writer, watch);
+    if (watch != NULL) {
+        writer_double(&writer, "serving_capacity",
+                      (double)watch->serving_capacity_ppm / ROLLOUT_PPM);
+        put_traffic(&writer, watch);
+    }
     writer_array(&writer, "hosts");
     for (uint32_t i = 0; i < rollout->spec->host_count; i++)
         put_rollout_host(&writer, runner, i, watch);

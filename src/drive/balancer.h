@@ -76,6 +76,9 @@ struct balancer_driver {
                              balancer_done *on_done, void *context);
     void (*observe)(struct balancer *, const char *tier, uint32_t timeout_ms,
                     balancer_observed *on_observed, void *context);
+    /* No on_done or on_observed of that context any more; whether a change is taken is not known.
+     */
+    void (*cancel)(struct balancer *, const void *context);
     void (*close)(struct balancer *); /* Accepts NULL. */
 };
 

@@ -332,6 +332,17 @@ static void nines_observe(struct balancer *balancer, const char *tier, uint32_t 
     text_done(&path);
 }
 
+static void nines_cancel(struct balancer *balancer, const void *context)
+{
+    LIST_EACH_SAFE (node, &balancer->asks) {
+        struct ask *ask = CONTAINER_OF(node, struct ask, node);
+        if (ask->context != context)
+            continue;
+        detach(ask);
+        free_ask(ask);
+    }
+}
+
 static void nines_close(struct balancer *balancer)
 {
     if (balancer == NULL)
@@ -350,5 +361,6 @@ const struct balancer_driver balancer_nines = {
     .apply = nines_apply,
     .close_long_lived = nines_close_long_lived,
     .observe = nines_observe,
+    .cancel = nines_cancel,
     .close = nines_close,
 };
