@@ -9,87 +9,124 @@
 #define STRIDE_ONE (1ULL << 40)
 /* Virtual time is set back before it could wrap. */
 #define TURN_MAX (1ULL << 62)
+/*
+ * How many strides before its turn least_requests takes a host without moving virtual time along.
+ * More of them follow the weights closer where hosts are taken by load, in any order; a host that
+ * was busy for long gets as many requests more when it is idle again.
+ */
+#define STRIDES_AHEAD_MAX 3
 /* More in flight on one host than any limit of connections lets through. */
 #define IN_FLIGHT_MAX (1U << 22)
+
+/*
+ * The heaps. BY_TURN holds the hosts whose turn decides: with round_robin all that have weight,
+ * with least_requests the idle ones among these. BY_LOAD is least_requests' and holds all with
+ * weight.
+ */
+enum order { BY_TURN, BY_LOAD };
 
 struct pick_host {
     uint64_t turn; /* Virtual time of its next turn. */
     uint64_t stride;
     uint32_t weight;
     uint32_t in_flight;
-    uint32_t place; /* Index in the heap + 1; 0 when not in it. */
-    uint32_t rank;  /* Breaks ties. */
+    uint32_t places[PICK_HEAPS]; /* Index in each heap + 1; 0 when not in it. */
+    uint32_t rank;               /* Breaks ties. */
 };
 
-static bool uses_heap(const struct pick *pick)
+static bool takes_turns(const struct pick *pick)
 {
     return pick->policy == PICK_ROUND_ROBIN || pick->policy == PICK_LEAST_REQUESTS;
 }
 
-/* What a host would carry for its weight with one more request; an idle one carries nothing. */
+/* What a host would carry for its weight with one more request. */
 static uint64_t load_of(const struct pick_host *host)
 {
-    return host->in_flight == 0 ? 0 : (host->in_flight + 1) * host->stride;
+    return (host->in_flight + 1) * host->stride;
 }
 
-static bool before(const struct pick *pick, uint32_t a, uint32_t b)
+static bool before(const struct pick *pick, enum order order, uint32_t a, uint32_t b)
 {
     const struct pick_host *x = &pick->hosts[a];
     const struct pick_host *y = &pick->hosts[b];
-    if (pick->policy == PICK_LEAST_REQUESTS) {
+    if (order == BY_LOAD) {
         const uint64_t load_x = load_of(x);
         const uint64_t load_y = load_of(y);
         if (load_x != load_y)
             return load_x < load_y;
+        if ((x->in_flight == 0) != (y->in_flight == 0))
+            return x->in_flight == 0;
     }
     return x->turn != y->turn ? x->turn < y->turn : x->rank < y->rank;
 }
 
-static void put(struct pick *pick, uint32_t index, uint32_t host)
+static void put(struct pick *pick, enum order order, uint32_t index, uint32_t host)
 {
-    pick->heap[index] = host;
-    pick->hosts[host].place = index + 1;
+    pick->heaps[order].hosts[index] = host;
+    pick->hosts[host].places[order] = index + 1;
 }
 
 /* Moves a host whose key changed to where it belongs. */
-static void sift(struct pick *pick, uint32_t index)
+static void sift(struct pick *pick, enum order order, uint32_t index)
 {
-    const uint32_t host = pick->heap[index];
-    while (index > 0 && before(pick, host, pick->heap[(index - 1) / 2])) {
-        put(pick, index, pick->heap[(index - 1) / 2]);
+    const uint32_t *heap = pick->heaps[order].hosts;
+    const uint32_t count = pick->heaps[order].count;
+    const uint32_t host = heap[index];
+    while (index > 0 && before(pick, order, host, heap[(index - 1) / 2])) {
+        put(pick, order, index, heap[(index - 1) / 2]);
         index = (index - 1) / 2;
     }
     for (;;) {
         uint32_t child = 2 * index + 1;
-        if (child >= pick->pickable)
+        if (child >= count)
             break;
-        if (child + 1 < pick->pickable && before(pick, pick->heap[child + 1], pick->heap[child]))
+        if (child + 1 < count && before(pick, order, heap[child + 1], heap[child]))
             child++;
-        if (!before(pick, pick->heap[child], host))
+        if (!before(pick, order, heap[child], host))
             break;
-        put(pick, index, pick->heap[child]);
+        put(pick, order, index, heap[child]);
         index = child;
     }
-    put(pick, index, host);
+    put(pick, order, index, host);
 }
 
-static void heap_put(struct pick *pick, uint32_t host)
+static void heap_put(struct pick *pick, enum order order, uint32_t host)
 {
-    ASSERT(pick->hosts[host].place == 0);
-    put(pick, pick->pickable, host);
-    sift(pick, pick->pickable++);
+    ASSERT(pick->hosts[host].places[order] == 0);
+    put(pick, order, pick->heaps[order].count, host);
+    sift(pick, order, pick->heaps[order].count++);
 }
 
-static void heap_take(struct pick *pick, uint32_t host)
+static void heap_take(struct pick *pick, enum order order, uint32_t host)
 {
-    const uint32_t index = pick->hosts[host].place - 1;
-    ASSERT(index < pick->pickable && pick->heap[index] == host);
-    const uint32_t last = pick->heap[--pick->pickable];
-    pick->hosts[host].place = 0;
+    struct pick_heap *heap = &pick->heaps[order];
+    const uint32_t index = pick->hosts[host].places[order] - 1;
+    ASSERT(index < heap->count && heap->hosts[index] == host);
+    const uint32_t last = heap->hosts[--heap->count];
+    pick->hosts[host].places[order] = 0;
     if (last == host)
         return;
-    put(pick, index, last);
-    sift(pick, index);
+    put(pick, order, index, last);
+    sift(pick, order, index);
+}
+
+/* Puts a host where its weight, its turn and its requests in flight say. */
+static void place(struct pick *pick, uint32_t index)
+{
+    const struct pick_host *host = &pick->hosts[index];
+    const bool least = pick->policy == PICK_LEAST_REQUESTS;
+    const bool wanted[PICK_HEAPS] = {
+        [BY_TURN] = host->weight > 0 && !(least && host->in_flight > 0),
+        [BY_LOAD] = host->weight > 0 && least,
+    };
+    for (enum order order = BY_TURN; order <= BY_LOAD; order++) {
+        if (host->places[order] == 0 && wanted[order])
+            heap_put(pick, order, index);
+        else if (host->places[order] > 0 && !wanted[order])
+            heap_take(pick, order, index);
+        else if (wanted[order])
+            sift(pick, order, host->places[order] - 1);
+    }
 }
 
 /* Fenwick tree: sums[i] holds the weights of the hosts i - (i & -i) .. i - 1. */
@@ -130,11 +167,17 @@ bool pick_init(struct pick *pick, enum pick_policy policy, uint32_t host_count, 
     *pick = (struct pick){.policy = policy, .count = host_count};
     random_init(&pick->random, seed);
     pick->hosts = calloc(host_count, sizeof *pick->hosts);
-    if (uses_heap(pick))
-        pick->heap = calloc(host_count, sizeof *pick->heap);
-    else
+    bool complete = pick->hosts != NULL;
+    if (takes_turns(pick)) {
+        for (uint32_t i = 0; i < PICK_HEAPS; i++) {
+            pick->heaps[i].hosts = calloc(host_count, sizeof *pick->heaps[i].hosts);
+            complete = complete && pick->heaps[i].hosts != NULL;
+        }
+    } else {
         pick->sums = calloc(host_count + 1, sizeof *pick->sums);
-    if (pick->hosts == NULL || (pick->heap == NULL && pick->sums == NULL)) {
+        complete = complete && pick->sums != NULL;
+    }
+    if (!complete) {
         pick_done(pick);
         return false;
     }
@@ -147,7 +190,8 @@ bool pick_init(struct pick *pick, enum pick_policy policy, uint32_t host_count, 
 void pick_done(struct pick *pick)
 {
     free(pick->hosts);
-    free(pick->heap);
+    for (uint32_t i = 0; i < PICK_HEAPS; i++)
+        free(pick->heaps[i].hosts);
     free(pick->sums);
     *pick = (struct pick){0};
 }
@@ -159,7 +203,7 @@ void pick_done(struct pick *pick)
 static void set_turn(struct pick *pick, struct pick_host *host, uint32_t weight)
 {
     uint64_t left = STRIDE_ONE / weight;
-    if (host->weight > 0) /* At most a stride is left: the product fits. */
+    if (host->weight > 0) /* At most STRIDES_AHEAD_MAX + 1 strides are left: it fits. */
         left = host->turn <= pick->turn_now ? 0
                                             : (host->turn - pick->turn_now) * host->weight / weight;
     host->turn = pick->turn_now + left;
@@ -173,68 +217,114 @@ void pick_set_weight(struct pick *pick, uint32_t index, uint32_t weight)
     if (host->weight == weight)
         return;
     const uint32_t former = host->weight;
-    if (uses_heap(pick)) {
-        if (former > 0)
-            heap_take(pick, index);
+    if (former == 0)
+        pick->pickable++;
+    else if (weight == 0)
+        pick->pickable--;
+    if (takes_turns(pick)) {
         if (weight > 0)
             set_turn(pick, host, weight);
         host->weight = weight;
-        if (weight > 0)
-            heap_put(pick, index);
+        pick->weight_sum += (uint64_t)weight - former;
+        place(pick, index);
         return;
     }
     host->weight = weight;
     if (weight > 0)
         host->stride = STRIDE_ONE / weight;
     sums_add(pick, index, (uint64_t)weight - former);
-    if (former == 0)
-        pick->pickable++;
-    else if (weight == 0)
-        pick->pickable--;
 }
 
-/* The heap's first host that was not tried. PICK_NONE when all were. */
-static uint32_t first_untried(struct pick *pick, const struct pick_tried *tried)
+/* A heap's first host that was not tried. PICK_NONE when all were, or it is empty. */
+static uint32_t first(struct pick *pick, enum order order, const struct pick_tried *tried)
 {
+    const struct pick_heap *heap = &pick->heaps[order];
     uint32_t aside[PICK_TRIED_MAX];
     uint32_t aside_count = 0;
     uint32_t found = PICK_NONE;
-    while (pick->pickable > 0 && found == PICK_NONE) {
-        const uint32_t host = pick->heap[0];
-        if (!pick_was_tried(tried, host)) {
+    while (heap->count > 0 && found == PICK_NONE) {
+        const uint32_t host = heap->hosts[0];
+        if (tried == NULL || !pick_was_tried(tried, host)) {
             found = host;
         } else {
             ASSERT(aside_count < PICK_TRIED_MAX);
-            heap_take(pick, host);
+            heap_take(pick, order, host);
             aside[aside_count++] = host;
         }
     }
     while (aside_count > 0)
-        heap_put(pick, aside[--aside_count]);
+        heap_put(pick, order, aside[--aside_count]);
     return found;
 }
 
-/* Virtual time starts again near 0 for all. */
+/*
+ * The idle host whose turn is first, if that turn has come or if an idle host is the least loaded;
+ * else the least loaded. An idle host of little weight so gets its share and no more, however often
+ * it is the only idle one; and where it does not go first, neither does it hide the other idle
+ * ones.
+ */
+static uint32_t least_requests(struct pick *pick, const struct pick_tried *tried)
+{
+    const uint32_t idle = first(pick, BY_TURN, tried);
+    if (idle == PICK_NONE)
+        return first(pick, BY_LOAD, tried);
+    ASSERT(pick->hosts[idle].in_flight == 0);
+    if (pick->hosts[idle].turn <= pick->turn_now)
+        return idle;
+    const uint32_t least = first(pick, BY_LOAD, tried);
+    ASSERT(least != PICK_NONE);
+    return pick->hosts[least].in_flight == 0 ? idle : least;
+}
+
+/* Virtual time starts again near 0 for all. Turns that differed may be equal now: new heaps. */
 static void set_back(struct pick *pick)
 {
+    for (uint32_t i = 0; i < PICK_HEAPS; i++)
+        pick->heaps[i].count = 0;
     for (uint32_t i = 0; i < pick->count; i++) {
         struct pick_host *host = &pick->hosts[i];
         host->turn = host->turn > pick->turn_now ? host->turn - pick->turn_now : 0;
+        memset(host->places, 0, sizeof host->places);
+        place(pick, i);
     }
     pick->turn_now = 0;
+}
+
+/*
+ * Virtual time as a host takes a request.
+ *
+ * round_robin takes hosts in the order of their turns: it is the turn of the last one.
+ * least_requests does not. A request moves time by its part of a cycle of all weights (the "global
+ * pass" of Waldspurger and Weihl, section 3.2), though not past the turn of the host that takes it.
+ * Some hosts may take none for long, and the others then their parts too: so time does not stay
+ * behind these by more than STRIDES_AHEAD_MAX (as it keeps up with the starts of packets in WF2Q+:
+ * Bennett and Zhang, "Hierarchical Packet Fair Queueing Algorithms", 1996). A host of little weight
+ * taken once far ahead of its turn does not take time along.
+ */
+static uint64_t time_after(const struct pick *pick, const struct pick_host *host)
+{
+    if (host->turn <= pick->turn_now)
+        return pick->turn_now;
+    if (pick->policy == PICK_ROUND_ROBIN)
+        return host->turn;
+    ASSERT(pick->weight_sum >= host->weight);
+    const uint64_t ahead_max = STRIDES_AHEAD_MAX * host->stride;
+    uint64_t time = pick->turn_now + STRIDE_ONE / pick->weight_sum;
+    if (host->turn > time + ahead_max)
+        time = host->turn - ahead_max;
+    return time < host->turn ? time : host->turn;
 }
 
 static void take_turn(struct pick *pick, uint32_t index)
 {
     struct pick_host *host = &pick->hosts[index];
-    if (host->turn > pick->turn_now)
-        pick->turn_now = host->turn;
+    pick->turn_now = time_after(pick, host);
     /* A host that was busy for long does not get all ties until its turns have caught up. */
-    if (pick->policy == PICK_LEAST_REQUESTS)
+    if (pick->policy == PICK_LEAST_REQUESTS && host->turn < pick->turn_now)
         host->turn = pick->turn_now;
     host->turn += host->stride;
     host->in_flight++;
-    sift(pick, host->place - 1);
+    place(pick, index);
     if (pick->turn_now > TURN_MAX)
         set_back(pick);
 }
@@ -254,27 +344,27 @@ static uint32_t draw(struct pick *pick, const struct pick_tried *tried)
 
 static uint32_t draw_two(struct pick *pick, const struct pick_tried *tried)
 {
-    const uint32_t first = draw(pick, tried);
-    if (first == PICK_NONE || pick->pickable == 1)
-        return first;
-    /* The second one is another host: the first is out of the draw. */
-    const uint32_t weight = pick->hosts[first].weight;
-    sums_add(pick, first, 0 - (uint64_t)weight);
-    const uint32_t second = draw(pick, tried);
-    sums_add(pick, first, weight);
-    if (second == PICK_NONE)
-        return first;
-    return load_of(&pick->hosts[second]) < load_of(&pick->hosts[first]) ? second : first;
+    const uint32_t one = draw(pick, tried);
+    if (one == PICK_NONE || pick->pickable == 1)
+        return one;
+    /* The other is another host: the one is out of the draw. */
+    const uint32_t weight = pick->hosts[one].weight;
+    sums_add(pick, one, 0 - (uint64_t)weight);
+    const uint32_t other = draw(pick, tried);
+    sums_add(pick, one, weight);
+    /* Of two idle ones the first drawn stays: the draw has respected their weights. */
+    if (other == PICK_NONE || pick->hosts[one].in_flight == 0)
+        return one;
+    if (pick->hosts[other].in_flight == 0)
+        return other;
+    return load_of(&pick->hosts[other]) < load_of(&pick->hosts[one]) ? other : one;
 }
 
 static uint32_t choose(struct pick *pick, const struct pick_tried *tried)
 {
     switch (pick->policy) {
-    case PICK_ROUND_ROBIN:
-    case PICK_LEAST_REQUESTS:
-        if (tried != NULL)
-            return first_untried(pick, tried);
-        return pick->pickable == 0 ? PICK_NONE : pick->heap[0];
+    case PICK_ROUND_ROBIN: return first(pick, BY_TURN, tried);
+    case PICK_LEAST_REQUESTS: return least_requests(pick, tried);
     case PICK_POWER_OF_TWO: return draw_two(pick, tried);
     case PICK_RANDOM: return draw(pick, tried);
     }
@@ -291,7 +381,7 @@ uint32_t pick_take(struct pick *pick, const struct pick_tried *tried)
         return PICK_NONE;
     ASSERT(pick->hosts[host].weight > 0);
     ASSERT(pick->hosts[host].in_flight < IN_FLIGHT_MAX);
-    if (uses_heap(pick))
+    if (takes_turns(pick))
         take_turn(pick, host);
     else
         pick->hosts[host].in_flight++;
@@ -304,8 +394,8 @@ void pick_release(struct pick *pick, uint32_t index)
     struct pick_host *host = &pick->hosts[index];
     ASSERT(host->in_flight > 0);
     host->in_flight--;
-    if (pick->policy == PICK_LEAST_REQUESTS && host->place > 0)
-        sift(pick, host->place - 1);
+    if (pick->policy == PICK_LEAST_REQUESTS)
+        place(pick, index);
 }
 
 uint32_t pick_in_flight(const struct pick *pick, uint32_t host)

@@ -10,8 +10,14 @@
  * - round_robin: earliest virtual deadline first. Each host's turn comes every 1/weight of virtual
  *   time (Waldspurger and Weihl, "Stride Scheduling", 1995): a whole cycle gives each host exactly
  *   its weight, and at any moment no two hosts are more than one turn apart.
- * - least_requests: an idle host first, else least (in flight + 1) / weight ("never queue" of the
- *   Linux Virtual Server, Zhang 2000); ties by turn, as round_robin.
+ * - least_requests: the host that one more request would load least for its weight, least
+ *   (in flight + 1) / weight, ties by turn ("shortest expected delay" of the Linux Virtual Server,
+ *   Zhang 2000). If that is an idle one, or the turn of an idle one has come, then the idle host
+ *   whose turn is first, as round_robin ("never queue" there, but not whatever the weight). So
+ *   hosts of equal weight never queue while one is idle; an idle tier is spread by weight; and a
+ *   host of little weight gets about its share, however fast it answers: one that fails at once is
+ *   idle most of the time. Only where it would be the least loaded, from half the weight of hosts
+ *   that have one in flight, or a tenth of hosts that have nine, does it take more.
  * - power_of_two: two hosts drawn by weight, the one with less in flight for its weight
  *   (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
  * - random: drawn by weight.
@@ -36,6 +42,8 @@ enum {
     PICK_TRIED_MAX = 16,
 };
 
+enum { PICK_HEAPS = 2 };
+
 #define PICK_NONE UINT32_MAX
 
 /* Hosts a request has tried already. Zero-initialised, kept by the caller. */
@@ -46,12 +54,17 @@ struct pick_tried {
 
 struct pick_host; /* One host's weight, turn and requests in flight. */
 
+struct pick_heap {
+    uint32_t *hosts; /* The next one first. */
+    uint32_t count;
+};
+
 struct pick {
     enum pick_policy policy;
     uint32_t count;
     uint32_t pickable; /* Hosts with weight. */
     struct pick_host *hosts;
-    uint32_t *heap;      /* round_robin, least_requests: pickable hosts, the next one first. */
+    struct pick_heap heaps[PICK_HEAPS]; /* round_robin, least_requests: by turn, by load. */
     uint64_t *sums;      /* power_of_two, random: weights as a Fenwick tree (Fenwick, 1994). */
     uint64_t weight_sum; /* Of all hosts. */
     uint64_t turn_now;   /* Virtual time. */
