@@ -1,15 +1,18 @@
 /*
  * lab-reap: runs a command so that everything that came from it ends with it.
  *
+ *   lab-reap [--detached] COMMAND [ARGUMENT...]
+ *
  * A host of the lab without namespaces is one lab-reap: as the child subreaper (prctl(2)) it adopts
  * whatever daemonizes or loses its parent inside, so when the command ends, or SIGTERM arrives, or
- * lab-reap's own parent dies, it can kill its children until none is left, however they tried to
- * get away. It then exits as the command did (143 after SIGTERM): what `unshare --pid --kill-child`
- * does for a host with namespaces.
+ * lab-reap's own parent dies (unless detached), it can kill its children until none is left,
+ * however they tried to get away. It then exits as the command did (143 after SIGTERM): what
+ * `unshare --pid --kill-child` does for a host with namespaces.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +72,10 @@ static int wait_for(pid_t child, const sigset_t *watched)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        fprintf(stderr, "usage: lab-reap COMMAND [ARGUMENT...]\n");
+    bool detached = argc > 1 && strcmp(argv[1], "--detached") == 0;
+    char **command = argv + 1 + detached;
+    if (!*command) {
+        fprintf(stderr, "usage: lab-reap [--detached] COMMAND [ARGUMENT...]\n");
         return 2;
     }
     sigset_t watched, before;
@@ -81,15 +86,16 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &watched, &before);
     pid_t keeper = getppid();
     prctl(PR_SET_CHILD_SUBREAPER, 1UL);
-    prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM);
-    if (getppid() != keeper)
+    if (!detached)
+        prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM);
+    if (!detached && getppid() != keeper)
         return EXIT_TERMINATED;
 
     pid_t child = fork();
     if (child == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        execvp(argv[1], argv + 1);
-        fprintf(stderr, "lab-reap: cannot run %s: %s\n", argv[1], strerror(errno));
+        execvp(command[0], command);
+        fprintf(stderr, "lab-reap: cannot run %s: %s\n", command[0], strerror(errno));
         _exit(EXIT_CANNOT_RUN);
     }
     int code = child > 0 ? wait_for(child, &watched) : EXIT_TERMINATED;

@@ -1,5 +1,6 @@
 """The lab itself: what it promises to the tests and to the demo that stand on it."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -30,6 +31,28 @@ def processes_of(lab):
             continue
         if b"NINES_LAB=" + mark in environment:
             found.append(int(entry.name))
+    return found
+
+
+def ancestors(pid):
+    while pid > 1:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        pid = int(re.search(r"^PPid:\t(\d+)$", status, re.M).group(1))
+        yield pid
+
+
+def sessions(lab):
+    """The processes that serve ssh connections to the lab's hosts."""
+    fleet = int((lab.directory / "fleet.pid").read_text())
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            title = (entry / "cmdline").read_bytes()
+            if (title.startswith(b"sshd: ") and b"[listener]" not in title
+                    and fleet in ancestors(int(entry.name))):
+                found.append(int(entry.name))
+        except OSError:
+            continue
     return found
 
 
@@ -175,12 +198,36 @@ def test_next_up_removes_what_a_killed_lab_left(mode, tmp_path):
     orphans = processes_of(lab)
     # The worst that can happen to a lab: the ends of its chains of parents, all at once.
     for name in ("fleet.pid", "hosts/web-1/keeper.pid", "hosts/web-1/machine.pid", "guard.pid"):
-        os.kill(int((lab.directory / name).read_text()), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # Gone already with the one before.
+            os.kill(int((lab.directory / name).read_text()), signal.SIGKILL)
     assert "up (" in lab.up().stdout
     assert not set(orphans) & set(processes_of(lab))
     assert lab.get("web-1")[0] == 200
     lab.down()
     assert not lab.directory.exists()
+
+
+@pytest.mark.parametrize("mode", ["namespaces", "processes"])
+def test_down_ends_sessions_and_masters(mode, tmp_path):
+    """Both overwrite their environment; those of a host whose sshd hangs are stopped, too."""
+    conftest.need_mode(mode)
+    lab = conftest.Lab(tmp_path / "lab", mode, hosts=1)
+    lab.up()
+    master = subprocess.Popen(
+        ["ssh", "-F", str(lab.directory / "ssh_config"), "-N", "-o", "ControlMaster=yes",
+         "-o", f"ControlPath={lab.directory}/master", "web-1"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        conftest.wait_for("the master", 5, (lab.directory / "master").exists)
+        serving = sessions(lab)
+        assert serving
+        lab.break_host("web-1", "ssh-hangs")
+        lab.down()
+        assert all(has_ended(pid) for pid in serving)
+        assert master.wait(5) != 0
+    finally:
+        master.kill()
+        master.wait()
 
 
 def test_lab_ends_with_its_owner(tmp_path):
