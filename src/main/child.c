@@ -25,9 +25,12 @@ static void on_exit_of_child(struct loop_child *process, int wait_status)
         child->proven = true;
         child->restart_ms = PARENT_RESTART_MS_MIN;
     }
-    if (child->stopping || !child->proven) {
-        if (!child->stopping)
-            (void)fprintf(stderr, "nines: the %s could not start (%s)\n", child->name, how);
+    /* A signal is an accident (no memory, an operator), an exit at once is a verdict. */
+    const bool could_not_start = !child->proven && child->starts == 1 && WIFEXITED(wait_status) &&
+                                 WEXITSTATUS(wait_status) != 0;
+    if (could_not_start && !child->stopping)
+        (void)fprintf(stderr, "nines: the %s could not start (%s)\n", child->name, how);
+    if (could_not_start || child->stopping) {
         child->on_over(child);
         return;
     }
@@ -58,6 +61,8 @@ bool child_start(struct child *child, struct error *error)
     child->restart.on_time = on_restart;
     child->process.on_exit = on_exit_of_child;
     child->started_ms = loop_now_ms(child->loop);
+    if (child->starts < UINT32_MAX)
+        child->starts++;
     if (child->restart_ms == 0)
         child->restart_ms = PARENT_RESTART_MS_MIN;
     child->running = loop_child_watch(child->loop, &child->process, pid, error);

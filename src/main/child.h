@@ -17,13 +17,15 @@ struct child {
     struct loop_timer restart;
     uint64_t started_ms;
     uint32_t restart_ms; /* The pause before the next start. */
+    uint32_t starts;
     bool running;
     bool stopping; /* Not to be started again. */
     bool proven;   /* It has run for PARENT_YOUNG_MS once. */
     int status;    /* Exit status of the last end; 128 + signal. */
     /* Starts the process and returns its pid, or -1. */
     int (*start)(struct child *, struct error *);
-    /* It ended and will not be started again: stopped, or failed at its first start. */
+    /* It ended and will not be started again: stopped, or it said at its first start that it
+     * cannot. */
     void (*on_over)(struct child *);
     void *context;
 };

@@ -91,6 +91,8 @@ static bool write_pid(struct parent *parent, struct error *error)
         const ssize_t size = read(parent->pid_fd, text, sizeof text - 1);
         text[size > 0 ? size : 0] = '\0';
         text[strcspn(text, "\n")] = '\0';
+        close(parent->pid_fd);
+        parent->pid_fd = -1;
         return error_set(error, ERROR_CONFLICT,
                          "nines runs already with this admin folder (%s, pid %s)", path, text);
     }
@@ -402,7 +404,7 @@ static void init(struct parent *parent, const struct parent_start *start)
     parent->balancer.context = parent->controller.context = parent;
 }
 
-/* Sockets of the file system and the pid file go with us; the weights stay. */
+/* Sockets of the file system go with us; the weights stay. */
 static void close_all(struct parent *parent)
 {
     char path[PATH_MAX];
@@ -426,8 +428,12 @@ static void close_all(struct parent *parent)
         if (others[i] >= 0)
             close(others[i]);
     }
-    if (parent->pid_fd >= 0)
+    /* Emptied, not removed: whoever waits for the lock must not get it on a file without a name. */
+    if (parent->pid_fd >= 0) {
+        if (ftruncate(parent->pid_fd, 0) != 0)
+            (void)fprintf(stderr, "nines: the pid file keeps a number that is over\n");
         close(parent->pid_fd);
+    }
     if (parent->signals.fd >= 0) {
         const int fd = parent->signals.fd;
         loop_watch_remove(parent->loop, &parent->signals);
@@ -444,14 +450,14 @@ int parent_run(const struct parent_start *start)
     init(&parent, start);
     parent.loop = loop_open(&error);
     if (parent.loop == NULL)
-        return cmd_fail(&error);
+        return cmd_fail(NULL, &error);
     parent.balancer.loop = parent.controller.loop = parent.loop;
     if (open_all(&parent, &error) && watch_signals(&parent, &error) &&
         start_children(&parent, &error)) {
         say_hello(&parent);
         loop_run(parent.loop);
     } else {
-        parent.status = cmd_fail(&error);
+        parent.status = cmd_fail(NULL, &error);
     }
     close_all(&parent);
     return parent.status;

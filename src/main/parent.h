@@ -4,8 +4,8 @@
  * It opens every listening socket, keeps them and the weights set by operators and rollouts across
  * the death of a child, starts and restarts the children, and parses nothing that comes from the
  * network. A child that dies is started again, after a pause that doubles up to
- * PARENT_RESTART_MS_MAX; a child that fails at its very first start ends the parent, since then the
- * config or the machine is wrong.
+ * PARENT_RESTART_MS_MAX; only one that exits by itself, with a status that is not 0, right after
+ * its very first start ends the parent, since then the config or the machine is wrong.
  *
  * SIGTERM and SIGINT end everything, requests in flight first; a second one at once. SIGUSR1 opens
  * the access log anew (after a rotation). SIGHUP and SIGUSR2 are told and otherwise ignored.
