@@ -46,9 +46,7 @@ static const char *state_of(const struct controller_tier *tier, size_t index,
         if (host->phase == ROLLOUT_HOST_QUARANTINED && seen->effective_weight == 0)
             return "quarantined";
     }
-    if (seen->seen && seen->weight > 0 && seen->effective_weight == 0 && seen->healthy)
-        return seen->drained ? "drained" : "draining";
-    return seen->seen && seen->healthy ? "serving" : "down";
+    return watch_host_state(seen);
 }
 
 /* What the rollouts at hand last read of a host; NULL when none did. */

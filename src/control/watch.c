@@ -121,3 +121,10 @@ void watch_set_active(struct watch *watch, bool active)
     if (!watch->asking)
         look_again(watch);
 }
+
+const char *watch_host_state(const struct watch_host *host)
+{
+    if (host->seen && host->weight > 0 && host->effective_weight == 0 && host->healthy)
+        return host->drained ? "drained" : "draining";
+    return host->seen && host->healthy ? "serving" : "down";
+}

@@ -66,3 +66,5 @@ bool watch_init(struct watch *, struct arena *, struct loop *, const struct conf
                 void (*on_look)(void *context, struct watch *), void *context);
 void watch_done(struct watch *);
 void watch_set_active(struct watch *, bool active);
+/* The word of status for a host that no rollout has: serving, draining, drained or down. */
+const char *watch_host_state(const struct watch_host *);

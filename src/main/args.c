@@ -148,6 +148,13 @@ static bool take(struct cmd *cmd, const struct cmd_type *types, int argc, char *
     return take_option(cmd, argc, argv, at, error);
 }
 
+/* Usage errors, too, are told to programs, wherever --json stands. */
+static void look_for_json(struct cmd *cmd, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        cmd->json = cmd->json || strcmp(argv[i], "--json") == 0;
+}
+
 enum args_result args_parse(int argc, char **argv, const struct cmd_type *types, struct cmd *cmd,
                             struct error *error)
 {
@@ -165,8 +172,10 @@ enum args_result args_parse(int argc, char **argv, const struct cmd_type *types,
             return ARGS_HELP;
         if (!options_over && cmd->type == NULL && strcmp(argv[i], "--version") == 0)
             return ARGS_VERSION;
-        if (!take(cmd, types, argc, argv, &i, options_over, error))
+        if (!take(cmd, types, argc, argv, &i, options_over, error)) {
+            look_for_json(cmd, argc, argv);
             return ARGS_BAD;
+        }
     }
     if (cmd->type == NULL)
         return ARGS_HELP;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/text.h"
 #include "config/config.h"
 
 #include <stdbool.h>
@@ -65,5 +66,13 @@ bool cmd_flag(const struct cmd *, const char *name);
  */
 struct config *cmd_config(const struct cmd *, bool warnings, struct config_problems *problems);
 
-/* "nines: sentence" on stderr; gives the exit code that stands for the error's kind. */
-int cmd_fail(const struct error *);
+/* Reads the config file's text. False: it cannot be read, and that was told; exit EXIT_USAGE. */
+bool cmd_read(const struct cmd *, struct text *);
+
+/*
+ * "nines: sentence" on stderr; with --json also {"error": sentence, "exit": code} on stdout. Gives
+ * the exit code that stands for the error's kind. cmd may be NULL: of a daemon.
+ */
+int cmd_fail(const struct cmd *, const struct error *);
+/* The part for --json alone: people were told before. Gives the code back. */
+int cmd_fail_told(const struct cmd *, const char *sentence, int code);

@@ -206,15 +206,9 @@ int cmd_check(const struct cmd *cmd)
     if (cmd_flag(cmd, "json-schema"))
         return print_page(print_json_schema);
 
-    struct error error;
     struct text text;
     text_init(&text, CONFIG_BYTES_MAX);
-    int code = EXIT_USAGE;
-    if (file_read(cmd->config, &text, &error))
-        code = judge(cmd, text_slice(&text));
-    else
-        (void)fprintf(stderr, "nines: %s; name another file with -c FILE or NINES_CONFIG\n",
-                      error.text);
+    const int code = cmd_read(cmd, &text) ? judge(cmd, text_slice(&text)) : EXIT_USAGE;
     text_done(&text);
     return code;
 }

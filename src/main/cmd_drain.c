@@ -10,11 +10,9 @@
 #include "main/remote.h"
 #include "os/clock.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { POLL_MS = 100 };
 
@@ -48,19 +46,12 @@ static bool find_place(const struct config *config, const char *operand, struct 
            error_set(error, ERROR_NOT_FOUND, "there is no host '%s' in %s", operand, config->file);
 }
 
-static bool has_socket(const struct config *config, const char *daemon)
-{
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof path, "%s/%s.sock", config->admin, daemon);
-    return access(path, F_OK) == 0;
-}
-
 static bool order(const struct config *config, const struct place *place, bool restore,
                   struct error *error)
 {
     char path[256];
     json_t *answer = NULL;
-    if (has_socket(config, REMOTE_CONTROLLER)) {
+    if (remote_is_there(config, REMOTE_CONTROLLER)) {
         (void)snprintf(path, sizeof path, "/v1/tiers/%s/hosts/%s/%s", place->tier->name,
                        place->host->name, restore ? "restore" : "drain");
         answer = remote_call(config, REMOTE_CONTROLLER, "POST", path, NULL, NULL, error);
@@ -112,7 +103,7 @@ static int run(const struct cmd *cmd, bool restore, bool wait)
     int code = EXIT_DONE;
     if (!find_place(config, cmd->operands[0], &place, &error) ||
         !order(config, &place, restore, &error) || (wait && !wait_drained(config, &place, &error)))
-        code = cmd_fail(&error);
+        code = cmd_fail(cmd, &error);
     else if (cmd->json)
         (void)printf("{\"tier\":\"%s\",\"host\":\"%s\",\"state\":\"%s\"}\n", place.tier->name,
                      place.host->name,

@@ -70,7 +70,7 @@ static int run(const struct cmd *cmd, const struct config_tier *tier, struct ben
     struct error error;
     struct plan plan;
     if (!prepare(bench, cmd, tier, &error))
-        return cmd_fail(&error);
+        return cmd_fail(cmd, &error);
     struct plan_request request = {
         .spec = &bench->spec,
         .keyed = tier->balance == CONFIG_BALANCE_KEY,
@@ -98,10 +98,10 @@ int cmd_plan(const struct cmd *cmd)
     if (tier == NULL) {
         error_set(&error, ERROR_NOT_FOUND, "there is no tier '%s' in %s", cmd->operands[0],
                   config->file);
-        code = cmd_fail(&error);
+        code = cmd_fail(cmd, &error);
     } else if (bench == NULL) {
         error_set(&error, ERROR_SYSTEM, "not enough memory for this plan");
-        code = cmd_fail(&error);
+        code = cmd_fail(cmd, &error);
     } else {
         code = run(cmd, tier, bench);
         arena_done(&bench->arena);

@@ -37,14 +37,11 @@ static int serve(const struct cmd *cmd, bool balancer, bool controller)
 {
     static struct config_problems problems;
     struct text text;
-    struct error error;
     int status = EXIT_USAGE;
     config_problems_init(&problems);
     text_init(&text, CONFIG_BYTES_MAX);
-    if (!file_read(cmd->config, &text, &error)) {
-        (void)error_add(&error, "config");
+    if (!cmd_read(cmd, &text)) {
         text_done(&text);
-        (void)cmd_fail(&error);
         return EXIT_USAGE;
     }
     struct config *config = config_parse(cmd->config, text_slice(&text), &problems);
@@ -97,7 +94,7 @@ static struct config *child_config(const struct cmd *cmd, struct text *text)
     if (file_read(path, text, &error))
         config = config_parse(cmd->config, text_slice(text), &problems);
     else
-        (void)cmd_fail(&error);
+        (void)cmd_fail(NULL, &error);
     config_problems_done(&problems);
     return config;
 }

@@ -3,6 +3,7 @@
  */
 #include "base/check.h"
 #include "base/text.h"
+#include "main/balancer_status.h"
 #include "main/cmd.h"
 #include "main/commands.h"
 #include "main/remote.h"
@@ -57,6 +58,8 @@ static void add_rollout(struct text *out, const json_t *rollout)
 static void add_status(struct text *out, const json_t *status)
 {
     const json_t *tiers = json_object_get(status, "tiers");
+    if (json_is_false(json_object_get(status, "controller")))
+        text_add(out, "no controller runs here; this is what the balancer says\n");
     const json_t *rollouts = json_object_get(status, "rollouts");
     const json_t *unreadable = json_object_get(status, "unreadable");
     for (size_t i = 0; i < json_array_size(tiers); i++)
@@ -69,20 +72,25 @@ static void add_status(struct text *out, const json_t *status)
                     remote_text(json_array_get(unreadable, i), "why"));
 }
 
+/* The controller's; of a balancer that runs alone, what it has of it. */
+static json_t *fetch_status(const struct config *config, struct error *error)
+{
+    if (!remote_is_there(config, REMOTE_CONTROLLER) && remote_is_there(config, REMOTE_BALANCER))
+        return balancer_status(config, error);
+    return remote_call(config, REMOTE_CONTROLLER, "GET", "/v1/status", NULL, NULL, error);
+}
+
 static int show_status(const struct cmd *cmd, const struct config *config, bool clear)
 {
     struct error error;
-    struct text body;
     struct text out;
-    text_init(&body, REMOTE_BODY_MAX);
+    json_t *status = fetch_status(config, &error);
+    if (status == NULL)
+        return cmd_fail(cmd, &error);
     text_init(&out, FRAME_MAX);
-    json_t *status =
-        remote_call(config, REMOTE_CONTROLLER, "GET", "/v1/status", NULL, &body, &error);
-    int code = EXIT_DONE;
-    if (status == NULL) {
-        code = cmd_fail(&error);
-    } else if (cmd->json) {
-        (void)fputs(body.data, stdout);
+    if (cmd->json) {
+        (void)json_dumpf(status, stdout, JSON_COMPACT);
+        (void)putchar('\n');
     } else {
         if (clear)
             text_add(&out, "\033[H\033[J");
@@ -92,8 +100,7 @@ static int show_status(const struct cmd *cmd, const struct config *config, bool 
     (void)fflush(stdout);
     json_decref(status);
     text_done(&out);
-    text_done(&body);
-    return code;
+    return EXIT_DONE;
 }
 
 int cmd_status(const struct cmd *cmd)
@@ -129,27 +136,55 @@ static void print_log(const json_t *log)
     }
 }
 
-int cmd_log(const struct cmd *cmd)
+/* The whole log: the controller gives it in pages. */
+static json_t *fetch_log(const struct config *config, const char *rollout, struct error *error)
 {
     char path[128];
+    uint64_t since = 0;
+    json_t *whole = NULL;
+    for (bool more = true; more;) {
+        (void)snprintf(path, sizeof path, "/v1/rollouts/%s/log?since=%llu", rollout,
+                       (unsigned long long)since);
+        json_t *page = remote_call(config, REMOTE_CONTROLLER, "GET", path, NULL, NULL, error);
+        if (page == NULL) {
+            json_decref(whole);
+            return NULL;
+        }
+        json_t *entries = json_object_get(page, "entries");
+        const size_t count = json_array_size(entries);
+        more = count > 0 && json_is_true(json_object_get(page, "more"));
+        since = (uint64_t)remote_number(json_array_get(entries, count - 1), "n") + 1;
+        if (whole == NULL) {
+            (void)json_object_del(page, "more");
+            whole = page;
+            continue;
+        }
+        (void)json_array_extend(json_object_get(whole, "entries"), entries);
+        json_decref(page);
+    }
+    return whole;
+}
+
+int cmd_log(const struct cmd *cmd)
+{
     struct error error;
-    struct text body;
+    const char *rollout = remote_rollout(cmd, &error);
+    if (rollout == NULL)
+        return cmd_fail(cmd, &error);
     struct config *config = cmd_config(cmd, false, NULL);
     if (config == NULL)
         return EXIT_USAGE;
-    (void)snprintf(path, sizeof path, "/v1/rollouts/%s/log",
-                   cmd->operand_count > 0 ? cmd->operands[0] : "latest");
-    text_init(&body, REMOTE_BODY_MAX);
-    json_t *log = remote_call(config, REMOTE_CONTROLLER, "GET", path, NULL, &body, &error);
+    json_t *log = fetch_log(config, rollout, &error);
     int code = EXIT_DONE;
-    if (log == NULL)
-        code = cmd_fail(&error);
-    else if (cmd->json)
-        (void)fputs(body.data, stdout);
-    else
+    if (log == NULL) {
+        code = cmd_fail(cmd, &error);
+    } else if (cmd->json) {
+        (void)json_dumpf(log, stdout, JSON_COMPACT);
+        (void)putchar('\n');
+    } else {
         print_log(log);
+    }
     json_decref(log);
-    text_done(&body);
     config_unref(config);
     return code;
 }

@@ -13,18 +13,21 @@
 #include <unistd.h>
 
 /* Settings of this tier that this version does not have: an update would not do what they say. */
-static bool refuse_unbuilt(const struct config_problems *problems, const char *tier)
+static bool refuse_unbuilt(const struct cmd *cmd, const struct config_problems *problems,
+                           const char *tier)
 {
-    bool refused = false;
+    const char *first = NULL;
     for (size_t i = 0; i < problems->count; i++) {
         const struct config_problem *problem = &problems->items[i];
         if (problem->severity != CONFIG_UNBUILT ||
             (problem->tier != NULL && strcmp(problem->tier, tier) != 0))
             continue;
         (void)fprintf(stderr, "%s\n", problem->text);
-        refused = true;
+        first = first != NULL ? first : problem->text;
     }
-    return refused;
+    if (first != NULL)
+        (void)cmd_fail_told(cmd, first, EXIT_REFUSED);
+    return first != NULL;
 }
 
 /* On a terminal a person is asked; elsewhere the order is the consent. */
@@ -65,7 +68,7 @@ static int start(const struct cmd *cmd, const struct config *config, const struc
     char *order = order_of(cmd, tier);
     if (order == NULL) {
         error_set(&error, ERROR_USAGE, "the options are not valid UTF-8");
-        return cmd_fail(&error);
+        return cmd_fail(cmd, &error);
     }
     text_init(&body, REMOTE_BODY_MAX);
     json_t *rollout =
@@ -73,7 +76,7 @@ static int start(const struct cmd *cmd, const struct config *config, const struc
     free(order);
     if (rollout == NULL) {
         text_done(&body);
-        return cmd_fail(&error);
+        return cmd_fail(cmd, &error);
     }
     const uint64_t id = (uint64_t)remote_number(rollout, "id");
     json_decref(rollout);
@@ -106,8 +109,8 @@ int cmd_update(const struct cmd *cmd)
     const struct config_tier *tier =
         config != NULL ? tier_of(config, cmd->operands[0], &error) : NULL;
     if (config != NULL && tier == NULL)
-        code = cmd_fail(&error);
-    else if (tier != NULL && refuse_unbuilt(&problems, tier->name))
+        code = cmd_fail(cmd, &error);
+    else if (tier != NULL && refuse_unbuilt(cmd, &problems, tier->name))
         code = EXIT_REFUSED;
     else if (tier != NULL && !confirm(cmd, tier))
         (void)printf("nothing was changed\n");
@@ -123,18 +126,20 @@ static int operate(const struct cmd *cmd, const char *verb, const char *particip
     char path[128];
     struct error error;
     struct text body;
+    const char *name = remote_rollout(cmd, &error);
+    if (name == NULL)
+        return cmd_fail(cmd, &error);
     struct config *config = cmd_config(cmd, false, NULL);
     if (config == NULL)
         return EXIT_USAGE;
-    (void)snprintf(path, sizeof path, "/v1/rollouts/%s/%s",
-                   cmd->operand_count > 0 ? cmd->operands[0] : "latest", verb);
+    (void)snprintf(path, sizeof path, "/v1/rollouts/%s/%s", name, verb);
     json_t *order = json_pack("{s:s}", "who", remote_who());
     char *text = json_dumps(order, JSON_COMPACT);
     text_init(&body, REMOTE_BODY_MAX);
     json_t *rollout = remote_call(config, REMOTE_CONTROLLER, "POST", path, text, &body, &error);
     int code = EXIT_DONE;
     if (rollout == NULL)
-        code = cmd_fail(&error);
+        code = cmd_fail(cmd, &error);
     else if (cmd->json)
         (void)fputs(body.data, stdout);
     else

@@ -21,5 +21,7 @@ int cmd_resume(const struct cmd *);
 int cmd_abort(const struct cmd *);
 int cmd_drain(const struct cmd *);
 int cmd_restore(const struct cmd *);
+int cmd_completion(const struct cmd *);
+int cmd_complete(const struct cmd *);
 int cmd_child_balancer(const struct cmd *);
 int cmd_child_controller(const struct cmd *);

@@ -57,9 +57,10 @@ static void pause_ms(long ms)
 static void print_decisions(struct follow *follow)
 {
     char path[128];
+    struct error error; /* The next look meets it again. */
     (void)snprintf(path, sizeof path, "/v1/rollouts/%llu/log?since=%llu",
                    (unsigned long long)follow->rollout, (unsigned long long)follow->said + 1);
-    json_t *log = remote_call(follow->config, REMOTE_CONTROLLER, "GET", path, NULL, NULL, NULL);
+    json_t *log = remote_call(follow->config, REMOTE_CONTROLLER, "GET", path, NULL, NULL, &error);
     const json_t *entries = json_object_get(log, "entries");
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
@@ -90,7 +91,7 @@ static bool wait_for_controller(struct follow *follow, const struct error *error
     }
     if (now - follow->away_since_ms < FOLLOW_AWAY_MS_MAX)
         return true;
-    (void)cmd_fail(error);
+    (void)cmd_fail(follow->cmd, error);
     return false;
 }
 
@@ -139,7 +140,7 @@ static bool look(struct follow *follow, int *code)
         if (error.kind == ERROR_UNREACHABLE || error.kind == ERROR_TIMEOUT ||
             error.kind == ERROR_PROTOCOL)
             return !wait_for_controller(follow, &error);
-        (void)cmd_fail(&error);
+        (void)cmd_fail(follow->cmd, &error);
         return true;
     }
     const char *phase = remote_text(rollout, "phase");

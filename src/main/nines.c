@@ -54,7 +54,8 @@ static void print_command_help(const struct cmd_type *type, FILE *out)
         (void)fprintf(out, "  %-24s %s\n", call, option->help);
     }
     (void)fprintf(out, "  %-24s %s\n  %-24s %s\n  %-24s %s\n", "-c, --config FILE",
-                  "the config file", "--json", "output for programs", "-h, --help", "this text");
+                  "the config file", "--json", "output for programs, also of failures",
+                  "-h, --help", "this text");
 }
 
 /* A reader of our output that went away must not end us without a word: writes fail instead. */
@@ -81,7 +82,7 @@ int main(int argc, char **argv)
             print_help(argc > 1 ? stdout : stderr);
         return argc > 1 ? EXIT_DONE : EXIT_USAGE;
     case ARGS_VERSION: (void)printf("nines %s\n", NINES_VERSION); return EXIT_DONE;
-    case ARGS_BAD: return cmd_fail(&error);
+    case ARGS_BAD: return cmd_fail(&cmd, &error);
     default: UNREACHABLE();
     }
     const int code = cmd.type->run(&cmd);

@@ -2,6 +2,7 @@
 
 #include "api/client.h"
 #include "base/check.h"
+#include "base/slice.h"
 
 #include <limits.h>
 #include <pwd.h>
@@ -47,6 +48,13 @@ json_t *remote_call(const struct config *config, const char *daemon, const char 
     return root;
 }
 
+bool remote_is_there(const struct config *config, const char *daemon)
+{
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s.sock", config->admin, daemon);
+    return access(path, F_OK) == 0;
+}
+
 const char *remote_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -72,4 +80,15 @@ const char *remote_who(void)
     else
         (void)snprintf(name, sizeof name, "uid %u", (unsigned)getuid());
     return name;
+}
+
+const char *remote_rollout(const struct cmd *cmd, struct error *error)
+{
+    const char *name = cmd->operand_count > 0 ? cmd->operands[0] : "latest";
+    uint64_t id = 0;
+    if (strcmp(name, "latest") == 0 || (slice_to_u64(slice_of(name), &id) && id != 0))
+        return name;
+    error_set(error, ERROR_USAGE, "'%.40s' is no rollout: name one by its number, see nines status",
+              name);
+    return NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "main/cmd.h"
 
 #include <jansson.h>
 
@@ -22,9 +23,14 @@ enum { REMOTE_TIMEOUT_MS = 10000, REMOTE_BODY_MAX = 64 * 1024 * 1024 };
 json_t *remote_call(const struct config *, const char *daemon, const char *method, const char *path,
                     const char *body, struct text *out, struct error *);
 
+/* Whether such a daemon runs, or ran last: its socket is there. */
+bool remote_is_there(const struct config *, const char *daemon);
+
 /* Members of answers; absent or of another type: "" and 0. */
 const char *remote_text(const json_t *, const char *name);
 double remote_number(const json_t *, const char *name);
 
 /* Who gives the order: the login name, for the record. */
 const char *remote_who(void);
+/* The [ROLLOUT] of a command, as paths have it: its number, or "latest". NULL: it is neither. */
+const char *remote_rollout(const struct cmd *, struct error *);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# nines(1) and `nines --help` name the same commands, and each command's page the same options;
+# nines(1) and `nines --help` name the same commands, and each command's page the same options; the
+# page names what the program reads, leaves and takes: variables, files, signals, exit codes;
 # scdoc takes both pages. NINES_BIN is the program.
 set -eu
 nines=${NINES_BIN:-build/nines}
@@ -32,6 +33,26 @@ while read -r command; do
         failed=1
     fi
 done <"$scratch/help"
+
+# Every variable that is read, every file of the admin folder, every signal that the parent takes,
+# every exit code of the help.
+{
+    grep -rhoE 'getenv\("[A-Z_]+"\)' src | sed 's/.*"\(.*\)".*/\1/'
+    grep -hoE '"(nines\.pid|[a-z]+\.(sock|pid)|weights)"' src/main/parent.c | tr -d '"'
+    grep -hoE 'case SIG[A-Z0-9]+' src/main/parent.c | sed 's/case //'
+    "$nines" --help | tr '\n' ' ' | sed 's/.*Exit codes://' | grep -oE '(^|; ) ?[0-9]' | grep -oE '[0-9]'
+} | sort -u >"$scratch/facts"
+if [ "$(wc -l <"$scratch/facts")" -lt 18 ]; then
+    echo "fewer than 18 variables, files, signals and exit codes: the test sees nothing"
+    cat "$scratch/facts"
+    failed=1
+fi
+while read -r fact; do
+    if ! grep -qF "*$fact*" "$page"; then
+        echo "$page does not name $fact"
+        failed=1
+    fi
+done <"$scratch/facts"
 
 if command -v scdoc >/dev/null; then
     for source in man/*.scd; do
