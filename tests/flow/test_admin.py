@@ -41,6 +41,8 @@ def test_what_it_shows(proxy, hosts):
     with Admin(proxy) as admin, Client(proxy.ports["web"]) as client:
         for _ in range(30):
             assert client.ask(GET).status == 200
+        # The last answer is counted just after it was sent.
+        wait_until(lambda: admin.get("/v1/tiers")["tiers"][0]["requests"] >= 30, 5, "30 requests")
         tiers = admin.get("/v1/tiers")
         assert [tier["name"] for tier in tiers["tiers"]] == ["web", "api"]
         web = tiers["tiers"][0]

@@ -48,7 +48,7 @@ def test_update(mode, tmp_path):
 
 
 def test_bad_update(tmp_path):
-    done = run_demo(tmp_path, "--mode", "processes", "--hosts", 4, "--rate", 200, "--bad-update")
+    done = run_demo(tmp_path, "--mode", "processes", "--hosts", 4, "--rate", 600, "--bad-update")
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     told = re.fullmatch(r"demo: (\d+) requests, (\d+) failed; update rejected on web-1, reverted; "
