@@ -411,11 +411,14 @@ void runner_observe(struct runner *runner)
     if (watch->reachable)
         count_traffic(runner);
     for (uint32_t i = 0; watch->reachable && i < runner->spec.host_count; i++) {
-        /* The pinned config's hosts come first in the running one's, unless it was changed. */
         const char *name = runner->spec.hosts[i].name;
         const struct config_host *host = config_host_find(watch->tier, name);
-        if (host == NULL)
+        if (host == NULL) {
+            /* It left the running config: nobody is sent there, and the balancer refuses it. */
+            runner->observations[count++] =
+                (struct rollout_observation){.host = i, .drained = true};
             continue;
+        }
         const struct watch_host *seen = &watch->hosts[host - watch->tier->hosts];
         if (!seen->seen)
             continue;

@@ -100,6 +100,7 @@ struct fixture {
     struct watch watch;
     struct runner *runner;
     char url[256];
+    const char *running; /* The config that the next life runs; NULL: fixture_config. */
 };
 
 /* The drivers are looked up without a context. */
@@ -288,6 +289,11 @@ static inline void fixture_on_change(struct loop_timer *timer)
     struct fixture_machine *machine =
         &fixture_now->machines[call->change.host[strlen(call->change.host) - 1] - '1'];
     fixture_call_drop(call);
+    if (config_host_find(&fixture_now->config->tiers[0], done.change.host) == NULL) {
+        const struct error unknown = {.kind = ERROR_NOT_FOUND, .text = "no such host"};
+        done.on_done(done.context, &unknown);
+        return;
+    }
     if (done.change.restore && machine->zero)
         machine->restored_ms = fixture_ms();
     if (!done.change.restore && !machine->zero)
@@ -424,7 +430,9 @@ static inline void fixture_live(struct fixture *fixture)
     fixture->dead = fixture->lost = false;
     arena_init(&fixture->arena, 16 * 1024 * 1024);
     config_problems_init(&problems);
-    fixture->config = config_parse("nines.yaml", slice_of(fixture_config), &problems);
+    fixture->config = config_parse(
+        "nines.yaml", slice_of(fixture->running != NULL ? fixture->running : fixture_config),
+        &problems);
     ck_assert_msg(fixture->config != NULL, "%s", problems.count > 0 ? problems.items[0].text : "");
     config_problems_done(&problems);
     fixture->store = store_open(fixture->url, &error);

@@ -226,6 +226,39 @@ START_TEST(test_a_rollout_whose_tier_is_gone)
 }
 END_TEST
 
+static const char config_without_web_4[] =
+    "listen: [{ address: 127.0.0.1:8080, tier: web }]\n"
+    "tiers:\n"
+    "  web:\n"
+    "    hosts: [{ name: 'web-[1-3]', address: '10.0.0.[1-3]:80' }]\n";
+
+/*
+ * The rollout is pinned to its config. What was begun is finished; at a host that the running
+ * config lacks it stops, by name.
+ */
+START_TEST(test_a_host_that_left_the_config_stops_the_rollout)
+{
+    static struct fixture fixture;
+    struct error error = {0};
+    fixture_open(&fixture, fresh_url());
+    ck_assert(fixture_start(&fixture, &error));
+    for (uint32_t i = 0; fixture.machines[0].installs == 0; i++)
+        FIXTURE_EXPECT(i < 2000 && fixture_step(&fixture), "no installation");
+    fixture.running = config_without_web_4;
+    ck_assert(fixture_reload(&fixture));
+    fixture_run(&fixture);
+    const struct rollout *rollout = runner_rollout(fixture.runner);
+    ck_assert_int_eq(rollout->row.phase, ROLLOUT_FAILED);
+    ck_assert_int_eq(rollout->arrays.hosts[0].phase, ROLLOUT_HOST_VERIFIED_NEW);
+    ck_assert_int_eq(rollout->arrays.hosts[1].phase, ROLLOUT_HOST_UNTOUCHED);
+    ck_assert_int_eq(rollout->arrays.hosts[3].phase, ROLLOUT_HOST_QUARANTINED);
+    ck_assert_ptr_nonnull(strstr(rollout->arrays.hosts[3].reason, "no such host"));
+    ck_assert_uint_eq(fixture.machines[3].installs, 0);
+    fixture_close(&fixture);
+    remove_store();
+}
+END_TEST
+
 static bool count_said(void *context, struct slice decision)
 {
     uint32_t *left = context;
@@ -262,6 +295,7 @@ static void tests(TCase *c)
     tcase_add_test(c, test_a_failed_installation_is_put_back_by_the_next_controller);
     tcase_add_test(c, test_a_frozen_rollout_stays_frozen);
     tcase_add_test(c, test_a_rollout_whose_tier_is_gone);
+    tcase_add_test(c, test_a_host_that_left_the_config_stops_the_rollout);
     tcase_add_test(c, test_the_log_begins_and_ends_where_it_is_asked_to);
 }
 
