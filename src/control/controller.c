@@ -95,6 +95,7 @@ static struct runner_place place_of(struct controller *controller)
         .find_driver = host_driver_find,
         .balancer_driver = controller->balancer_driver,
         .balancer = controller->balancer,
+        .jobs_max = CONTROLLER_JOBS_MAX,
         .find_watch = find_watch,
         .on_store_lost = on_store_lost,
         .on_end = on_rollout_end,

@@ -17,6 +17,7 @@
 enum {
     CONTROLLER_ROLLOUTS_MAX = 16, /* The newest, kept at hand; all stay in the store. */
     CONTROLLER_CALLS_MAX = 64,    /* Drains and restores of operators under way at once. */
+    CONTROLLER_JOBS_MAX = 256,    /* Of one rollout on hosts at once: each is an ssh. */
     CONTROLLER_BALANCER_MS = 5000,
 };
 

@@ -20,6 +20,8 @@ struct slot {
     struct host *host; /* NULL: no driver, or one that could not be opened. */
     struct rollout_action action;
     bool busy;
+    bool running;            /* The driver has its job. */
+    struct list queue;       /* Its node, while queued. */
     struct loop_timer pause; /* WAIT_BACK; also reports what could not be started. */
     struct host_job job;     /* Borrowed by the driver until its on_done. */
     char job_id[HOST_ID_MAX + 1];
@@ -31,6 +33,9 @@ struct dispatch {
     struct dispatch_start start;
     struct slot *slots;
     uint32_t count;
+    uint32_t jobs;     /* Running. */
+    struct list queue; /* Slots whose job waits for a place, the oldest first. */
+    bool closing;
 };
 
 static void on_pause(struct loop_timer *);
@@ -47,6 +52,7 @@ struct dispatch *dispatch_open(const struct dispatch_start *start, struct error 
     struct dispatch *dispatch = arena_allocate(start->arena, sizeof *dispatch);
     if (dispatch != NULL) {
         dispatch->start = *start;
+        list_init(&dispatch->queue);
         dispatch->count = (uint32_t)(tier->host_count - tier->standby_count);
         dispatch->slots = arena_array(start->arena, dispatch->count, sizeof *dispatch->slots);
     }
@@ -77,6 +83,24 @@ static bool on_traffic(const struct rollout_action *action)
     return action->kind == ROLLOUT_SET_WEIGHT || action->kind == ROLLOUT_CLOSE_LONG_LIVED;
 }
 
+static void start_job(struct slot *slot);
+
+/* The driver is done with the slot's job, or never had it: the next one's turn. */
+static void leave_job(struct slot *slot)
+{
+    struct dispatch *dispatch = slot->dispatch;
+    if (list_linked(&slot->queue))
+        list_remove(&slot->queue);
+    if (slot->running)
+        dispatch->jobs--;
+    slot->running = false;
+    if (dispatch->closing || dispatch->jobs >= dispatch->start.jobs_max ||
+        list_empty(&dispatch->queue))
+        return;
+    struct slot *next = CONTAINER_OF(list_pop_front(&dispatch->queue), struct slot, queue);
+    start_job(next);
+}
+
 static void set_idle(struct slot *slot)
 {
     slot->busy = false;
@@ -94,8 +118,9 @@ static void give_up(struct slot *slot)
     loop_timer_clear(start->loop, &slot->pause);
     if (on_traffic(&slot->action))
         start->balancer_driver->cancel(start->balancer, slot);
-    else if (slot->host != NULL)
+    else if (slot->running)
         driver_of(slot)->cancel(slot->host);
+    leave_job(slot);
     set_idle(slot);
 }
 
@@ -103,6 +128,7 @@ void dispatch_close(struct dispatch *dispatch)
 {
     if (dispatch == NULL)
         return;
+    dispatch->closing = true;
     for (uint32_t i = 0; i < dispatch->count; i++) {
         struct slot *slot = &dispatch->slots[i];
         give_up(slot);
@@ -192,6 +218,7 @@ static void on_host_done(void *context, const struct host_result *result)
     struct slot *slot = context;
     struct rollout_result done = {.code = code_of(result->outcome), .text = result->sentence};
     const char *replaced = NULL;
+    leave_job(slot);
     if (still_away(slot, result)) {
         loop_timer_set_in(slot->dispatch->start.loop, &slot->pause, WAIT_BACK_PAUSE_MS);
         return;
@@ -224,6 +251,13 @@ static enum host_verb verb_of(const struct slot *slot)
 static void start_job(struct slot *slot)
 {
     const struct dispatch_start *start = &slot->dispatch->start;
+    ASSERT(slot->busy && !slot->running && !list_linked(&slot->queue));
+    if (slot->dispatch->jobs >= start->jobs_max) {
+        list_push_back(&slot->dispatch->queue, &slot->queue);
+        return;
+    }
+    slot->running = true;
+    slot->dispatch->jobs++;
     const struct config_update *update = &start->tier->update;
     /* Back from a reboot only its boot_id is asked for: no package lists are fetched. */
     const bool waits = slot->action.kind == ROLLOUT_WAIT_BACK;

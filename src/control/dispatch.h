@@ -40,6 +40,7 @@ struct dispatch_start {
     const struct host_driver *(*find_driver)(enum config_driver); /* NULL: there is none. */
     const struct balancer_driver *balancer_driver;
     struct balancer *balancer; /* Outlives the dispatch. */
+    uint32_t jobs_max;         /* On hosts, at once; more wait for their turn. */
     uint64_t token;            /* Fencing: of this controller's life. */
     dispatch_done *on_done;
     void *context;

@@ -519,6 +519,7 @@ bool runner_equip(struct runner *runner, struct error *error)
         .find_driver = runner->place.find_driver,
         .balancer_driver = runner->place.balancer_driver,
         .balancer = runner->place.balancer,
+        .jobs_max = runner->place.jobs_max,
         .token = store_token(runner->place.store),
         .on_done = on_action_done,
         .context = runner,

@@ -35,6 +35,7 @@ struct runner_place {
     const struct host_driver *(*find_driver)(enum config_driver);
     const struct balancer_driver *balancer_driver;
     struct balancer *balancer;
+    uint32_t jobs_max;                                            /* On hosts, at once. */
     struct watch *(*find_watch)(void *context, const char *tier); /* NULL: no such tier. */
     /* The store cannot be trusted any more: the process must end. */
     void (*on_store_lost)(void *context, const struct error *);

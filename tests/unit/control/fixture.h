@@ -89,7 +89,11 @@ struct fixture {
     struct fixture_machine machines[FIXTURE_HOSTS];
     struct fixture_call calls[FIXTURE_CALLS_MAX];
     bool dead; /* Killed in the middle of a step: whatever it still orders does not go out. */
-    bool lost; /* The store was reported as lost. */
+    uint32_t jobs_max; /* 0: any number. */
+    uint32_t jobs;     /* Running. */
+    uint32_t jobs_most;
+    uint32_t out_max; /* Hosts out of the traffic; 0: one. */
+    bool lost;        /* The store was reported as lost. */
     uint32_t ends;
     uint32_t give_ups; /* Jobs that were cancelled. */
     uint32_t deaths;
@@ -131,7 +135,8 @@ static inline void fixture_check_capacity(const struct fixture *fixture)
     uint32_t out = 0;
     for (size_t i = 0; i < FIXTURE_HOSTS; i++)
         out += fixture->machines[i].zero || !fixture_is_up(&fixture->machines[i]);
-    FIXTURE_EXPECT(out <= 1, "%u hosts are out of the traffic", out);
+    FIXTURE_EXPECT(out <= (fixture->out_max > 0 ? fixture->out_max : 1),
+                   "%u hosts are out of the traffic", out);
 }
 
 /* ---- The host driver. ---- */
@@ -214,6 +219,7 @@ static inline void fixture_host_answer(struct loop_timer *timer)
         .sentence = install && machine->install_fails ? "dpkg says no" : "",
     };
     host->job = NULL;
+    fixture_now->jobs--;
     host->on_done(host->context, &result);
 }
 
@@ -235,6 +241,8 @@ static inline void fixture_host_start(struct host *host, const struct host_job *
 {
     FIXTURE_EXPECT(host->job == NULL, "a second job at once");
     host->job = job;
+    if (++fixture_now->jobs > fixture_now->jobs_most)
+        fixture_now->jobs_most = fixture_now->jobs;
     host->on_done = on_done;
     host->context = context;
     if (fixture_now->dead || host->machine->hangs)
@@ -246,6 +254,7 @@ static inline void fixture_host_start(struct host *host, const struct host_job *
 static inline void fixture_host_cancel(struct host *host)
 {
     fixture_now->give_ups += host->job != NULL;
+    fixture_now->jobs -= host->job != NULL;
     host->job = NULL;
     loop_timer_clear(fixture_now->loop, &host->timer);
 }
@@ -415,6 +424,7 @@ static inline struct runner_place fixture_place(struct fixture *fixture)
         .config_file = "nines.yaml",
         .find_driver = fixture_find_driver,
         .balancer_driver = &fixture_balancer_driver,
+        .jobs_max = fixture->jobs_max > 0 ? fixture->jobs_max : UINT32_MAX,
         .find_watch = fixture_find_watch,
         .on_store_lost = fixture_on_lost,
         .on_end = fixture_on_end,
@@ -484,7 +494,9 @@ static inline bool fixture_start(struct fixture *fixture, struct error *error)
     const struct rows_head head = {
         .id = 1, .created_ms = 77, .tier = "web", .strategy = "rolling", .who = "test"};
     const struct runner_place place = fixture_place(fixture);
-    fixture->runner = runner_start(&place, &head, slice_of(fixture_config), error);
+    fixture->runner =
+        runner_start(&place, &head,
+                     slice_of(fixture->running != NULL ? fixture->running : fixture_config), error);
     return fixture->runner != NULL;
 }
 

@@ -259,6 +259,50 @@ START_TEST(test_a_host_that_left_the_config_stops_the_rollout)
 }
 END_TEST
 
+static const char config_all_at_once[] =
+    "listen: [{ address: 127.0.0.1:8080, tier: web }]\n"
+    "tiers:\n"
+    "  web:\n"
+    "    slow_start: 1s\n"
+    "    hosts:\n"
+    "      - { name: 'web-[1-4]', address: '10.0.0.[1-4]:80', driver: ssh,\n"
+    "          ssh: 'root@10.0.0.[1-4]' }\n"
+    "    update:\n"
+    "      max_unavailable: 75%\n"
+    "      install: { method: apt, packages: [demo], timeout: 30s }\n"
+    "      verify: { min_ready: 1s, soak: 2s }\n";
+
+static uint32_t most_jobs_with(uint32_t jobs_max)
+{
+    static struct fixture fixture;
+    struct error error = {0};
+    fixture_open(&fixture, fresh_url());
+    fixture.running = config_all_at_once;
+    fixture.out_max = 3;
+    fixture.jobs_max = jobs_max;
+    ck_assert_msg(fixture_start(&fixture, &error), "%s", error.text);
+    uint32_t batches = 0;
+    while (fixture_step(&fixture)) {
+        if (++batches % 50 == 0)
+            ck_assert(fixture_reload(&fixture));
+        FIXTURE_EXPECT(batches < FIXTURE_ROUNDS_MAX, "%s", runner_sentence(fixture.runner));
+    }
+    fixture_check_done(&fixture);
+    ck_assert_uint_eq(fixture.jobs, 0);
+    fixture_close(&fixture);
+    remove_store();
+    return fixture.jobs_most;
+}
+
+/* A batch may be of thousands of hosts; so many ssh at once would end the controller's machine. */
+START_TEST(test_no_more_jobs_at_once_than_allowed)
+{
+    ck_assert_uint_eq(most_jobs_with(0), 3);
+    ck_assert_uint_eq(most_jobs_with(2), 2);
+    ck_assert_uint_eq(most_jobs_with(1), 1);
+}
+END_TEST
+
 static bool count_said(void *context, struct slice decision)
 {
     uint32_t *left = context;
@@ -296,6 +340,7 @@ static void tests(TCase *c)
     tcase_add_test(c, test_a_frozen_rollout_stays_frozen);
     tcase_add_test(c, test_a_rollout_whose_tier_is_gone);
     tcase_add_test(c, test_a_host_that_left_the_config_stops_the_rollout);
+    tcase_add_test(c, test_no_more_jobs_at_once_than_allowed);
     tcase_add_test(c, test_the_log_begins_and_ends_where_it_is_asked_to);
 }
 
