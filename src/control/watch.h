@@ -16,7 +16,8 @@
 
 enum {
     WATCH_IDLE_MS = 1000,  /* Between two looks. */
-    WATCH_ACTIVE_MS = 200, /* The same, while a rollout runs. */
+    WATCH_ACTIVE_MS = 200, /* The same, while a rollout runs, ... */
+    WATCH_REST = 4,        /* ... or so many times what the last look took. */
     WATCH_TIMEOUT_MS = 2000,
 };
 
@@ -41,6 +42,8 @@ struct watch {
     struct loop_timer timer;
     bool active;
     bool asking;
+    uint64_t asked_now_ms; /* Monotonic, of the last look, */
+    uint64_t took_ms;      /* and how long it took. */
     void (*on_look)(void *context, struct watch *);
     void *context;
 
