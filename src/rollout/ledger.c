@@ -19,6 +19,12 @@ bool ledger_ill(const struct rollout *r, uint32_t host)
            r->arrays.links[host].weight_milli == 0;
 }
 
+/* We keep it at weight 0. One that we are done with is an operator's to restore. */
+static bool held_at_zero(const struct rollout_host *row)
+{
+    return row->weight_zero && ledger_in_flight(row->phase);
+}
+
 static uint32_t zone_of(const struct rollout *r, uint32_t host)
 {
     return r->spec->failure_domain ? r->spec->hosts[host].zone : 0;
@@ -279,7 +285,7 @@ bool ledger_observe(struct rollout *r, const struct rollout_observation *seen, u
     book_traffic(r, seen->host, &delta);
 
     const uint32_t full_milli = r->spec->hosts[seen->host].weight * ROLLOUT_MILLI;
-    uint32_t weight_milli = seen->healthy && !row->weight_zero ? seen->weight_milli : 0;
+    uint32_t weight_milli = seen->healthy && !held_at_zero(row) ? seen->weight_milli : 0;
     if (weight_milli > full_milli)
         weight_milli = full_milli;
     const bool first = !link->seen;
@@ -507,7 +513,7 @@ void ledger_check(const struct rollout *r)
         dirty += link->dirty;
         ready += link->ready;
         ASSERT(taken || row->open.id == 0);
-        ASSERT(!row->weight_zero || link->weight_milli == 0);
+        ASSERT(!held_at_zero(row) || link->weight_milli == 0);
     }
     ASSERT(memcmp(phases, r->phases, sizeof phases) == 0);
     ASSERT(serving_milli == r->serving_milli && checking_milli == r->checking_milli);

@@ -205,6 +205,41 @@ START_TEST(the_controller_dies_while_a_host_installs)
 }
 END_TEST
 
+START_TEST(a_host_that_stays_drained_is_restored_by_its_operator)
+{
+    struct fleet *fleet = story_fleet(2);
+    fleet->host_specs[1].cordoned = true;
+    fleet->hosts[1].zero = true;
+    fleet_run(fleet, 60000);
+    ck_assert_str_eq(rollout_host_state(&fleet->rollout, 1), "drained");
+    fleet->hosts[1].zero = fleet->hosts[1].ordered_zero = false;
+    fleet->hosts[1].restored_ms = fleet->now_ms;
+    STORY_ENDS(fleet, ROLLOUT_DONE,
+               "update of web to 1.0-2: 2 of 2 hosts, at most 1 at once, floor 50 %\n"
+               "web-2: drained by an operator already, costs nothing: taken first\n"
+               "web-2: draining, 0 requests in flight; 50 % of the capacity goes on serving\n"
+               "web-2: 0 requests in flight after 0.8 s, installing 1.0-2\n"
+               "web-2: 1.0-2 installed in 2 s, rebooting\n"
+               "web-2: back after 4 s with a new boot_id\n"
+               "web-2: runs 1.0-2 now, waiting until it is healthy\n"
+               "web-2: updated and healthy; stays drained, as an operator had left it\n"
+               "no further host is taken: 1 host down (web-2), at most 1 may be unavailable\n"
+               "no further host is taken: without web-1 25 % of the capacity would serve, the "
+               "floor is 50 %\n"
+               "web-1: draining, 3 requests in flight; 50 % of the capacity goes on serving\n"
+               "web-1: 0 requests in flight after 1.8 s, installing 1.0-2\n"
+               "web-1: 1.0-2 installed in 2 s, rebooting\n"
+               "web-1: back after 4 s with a new boot_id\n"
+               "web-1: runs 1.0-2 now, waiting until it is healthy\n"
+               "web-1: healthy for 2 s, weight restored over 2 s\n"
+               "web-1: full weight, soaking for 5 s\n"
+               "web-1: verified: 325 requests, 0 failed; verified hosts and its own record: 3450 "
+               "requests, 0 failed\n"
+               "done: 2 of 2 hosts updated; lowest capacity 50 %; 80 s\n");
+    ck_assert_str_eq(rollout_host_state(&fleet->rollout, 1), "serving");
+}
+END_TEST
+
 static void tests(TCase *c)
 {
     tcase_add_test(c, a_long_drain_pauses_the_rollout);
@@ -214,6 +249,7 @@ static void tests(TCase *c)
     tcase_add_test(c, pause_while_installing_finishes_the_host);
     tcase_add_test(c, abort_while_installing_finishes_the_host);
     tcase_add_test(c, the_controller_dies_while_a_host_installs);
+    tcase_add_test(c, a_host_that_stays_drained_is_restored_by_its_operator);
 }
 
 UNIT_MAIN(tests)
