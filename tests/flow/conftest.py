@@ -290,6 +290,16 @@ class Load:
             self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout)
 
+    def now_s(self):
+        """How long the users have been there, as of the last line on them."""
+        lines = self.live.read_text().splitlines(keepends=True) if self.live.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]
+        return json.loads(whole[-1])["t"] if whole else 0
+
+    def wait_until_s(self, seconds):
+        wait_for(f"{seconds} s of users", max(0, seconds - self.now_s()) + 10,
+                 lambda: self.now_s() >= seconds)
+
     def rows(self):
         """The evidence, one dict a request; whole once the load has ended."""
         lines = self.evidence.read_text().splitlines()
