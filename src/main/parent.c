@@ -115,11 +115,13 @@ static bool share_config(struct parent *parent, struct error *error)
     return true;
 }
 
-static bool listen_on(const struct config_address *at, bool reuse_port, int *fd,
+/* `check`: that nobody else has it already; not for one that shares it with another of ours. */
+static bool listen_on(const struct config_address *at, bool reuse_port, bool check, int *fd,
                       struct error *error)
 {
     struct socket_address address;
-    if (!socket_resolve(at->host, at->port, &address, error))
+    if (!socket_resolve(at->host, at->port, &address, error) ||
+        (check && !socket_is_free(&address, error)))
         return false;
     *fd = socket_listen(&address, reuse_port, BACKLOG, error);
     return *fd >= 0;
@@ -136,11 +138,13 @@ static bool open_listeners(struct parent *parent, struct error *error)
         parent->listen_fds[i] = -1;
     for (size_t i = 0; i < parent->listen_count; i++) {
         const struct config_listener *listener = &config->listeners[i / parent->threads];
-        if (!listen_on(&listener->address, parent->threads > 1, &parent->listen_fds[i], error))
+        if (!listen_on(&listener->address, parent->threads > 1, i % parent->threads == 0,
+                       &parent->listen_fds[i], error))
             return error_add(error, "%s:%u:%u", config->file, listener->place.line,
                              listener->place.column);
     }
-    return !config->metrics_given || listen_on(&config->metrics, false, &parent->metrics_fd, error);
+    return !config->metrics_given ||
+           listen_on(&config->metrics, false, false, &parent->metrics_fd, error);
 }
 
 /* -1 when the log is off. */

@@ -107,21 +107,44 @@ static int open_stream(int family)
     return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
+/* A socket bound there; -1 with errno. */
+static int bind_stream(const struct socket_address *address, bool reuse_port)
+{
+    const int on = 1;
+    const int fd = open_stream(address->storage.ss_family);
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        (!reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
+        (address->storage.ss_family != AF_INET6 ||
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+        bind(fd, (const struct sockaddr *)&address->storage, address->size) == 0)
+        return fd;
+    const int cause = errno;
+    close(fd);
+    errno = cause;
+    return -1;
+}
+
+bool socket_is_free(const struct socket_address *address, struct error *error)
+{
+    char where[SOCKET_TEXT_MAX];
+    socket_format(address, where, sizeof where);
+    const int fd = bind_stream(address, false);
+    if (fd >= 0)
+        close(fd);
+    else
+        (void)fail(fd, error, "listen on", where);
+    return fd >= 0;
+}
+
 int socket_listen(const struct socket_address *address, bool reuse_port, int backlog,
                   struct error *error)
 {
     char where[SOCKET_TEXT_MAX];
-    const int on = 1;
     socket_format(address, where, sizeof where);
-    const int fd = open_stream(address->storage.ss_family);
-    if (fd < 0)
-        return fail(fd, error, "listen on", where);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) ||
-        (address->storage.ss_family == AF_INET6 &&
-         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-        bind(fd, (const struct sockaddr *)&address->storage, address->size) != 0 ||
-        listen(fd, backlog) != 0)
+    const int fd = bind_stream(address, reuse_port);
+    if (fd < 0 || listen(fd, backlog) != 0)
         return fail(fd, error, "listen on", where);
     return fd;
 }

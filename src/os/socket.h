@@ -29,6 +29,12 @@ void socket_format(const struct socket_address *, char *out, size_t size);
 /* The address alone, without port: "10.0.0.1", "::1". */
 void socket_format_host(const struct socket_address *, char *out, size_t size);
 
+/*
+ * False with the reason when somebody listens there. To be asked before listening with
+ * `reuse_port`: Linux lets any process of the same user join such sockets, and would deal out
+ * connections between two programs that do not know of each other.
+ */
+bool socket_is_free(const struct socket_address *, struct error *);
 /* With SO_REUSEADDR; `reuse_port` for one socket a thread. Returns the fd or -1. */
 int socket_listen(const struct socket_address *, bool reuse_port, int backlog, struct error *);
 /* A Unix socket with this mode; a stale file nobody listens on is replaced. Returns the fd or -1.
