@@ -160,8 +160,8 @@ def test_hosts_without_namespaces_are_updated_too(fresh_lab, nines, load):
     lab = fresh_lab
     serve = nines(configure(lab, ("max_unavailable: 25%", "max_unavailable: 1")))
     before = census(lab)
-    with users(load, lab) as seen:
-        done = serve.command("update", "web", "--to", "1.0-2", timeout=update_tools.UPDATE_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with users(load, lab) as seen, follow(serve, "web", "--to", "1.0-2") as update:
+        code = update.end()
+    assert code == 0, update.text
     assert seen.summary["failed"] == 0, (seen.summary, seen.failed[:5])
     update_tools.assert_updated_once(before, census(lab), lab.names)

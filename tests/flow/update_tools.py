@@ -21,7 +21,7 @@ import conftest
 
 # A step of a host takes a few seconds on a machine that is busy with other tests, too.
 STEP_SECONDS = 45
-UPDATE_SECONDS = 150
+UPDATE_SECONDS = 90
 
 # So that a test waits for what it tests, and little else.
 QUICK = [("slow_start: 1s", "slow_start: 300ms"), ("min_ready: 1s", "min_ready: 200ms"),
