@@ -94,11 +94,12 @@ static void configure(void)
                "Host *\nIdentityFile %s/key\nIdentitiesOnly yes\n"
                "UserKnownHostsFile %s/known_hosts\nGlobalKnownHostsFile /dev/null\n",
                f.folder, f.folder);
+    /* HOME: the login shell is not to read what the user of this machine has in theirs. */
     write_file("sshd_config",
                "ListenAddress 127.0.0.1:%u\nHostKey %s/host_key\nAuthorizedKeysFile "
                "%s/authorized_keys\nStrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\n"
-               "PasswordAuthentication no\nSetEnv NINES_STATE_DIR=%s/state\n",
-               port, f.folder, f.folder, f.folder);
+               "PasswordAuthentication no\nSetEnv NINES_STATE_DIR=%s/state HOME=%s\n",
+               port, f.folder, f.folder, f.folder, f.folder);
     fixture_path(&f, "ssh_config", ssh_config, sizeof ssh_config);
 }
 
