@@ -73,8 +73,8 @@ def test_refusals_say_why_and_touch_nobody(lab, nines):
     refused(serve.command("drain", "api/web-1"), 2, f"there is no host 'api/web-1' in {file}")
     for verb in ("pause", "resume", "abort", "log"):
         refused(serve.command(verb), 2, "there is no rollout yet")
-    refused(serve.command("abort", "7"), 2, "there is no rollout 7 among the last 16")
-    refused(serve.command("abort", "seven"), 2, "'seven' is no rollout: name one by its number")
+    refused(serve.command("abort", "7"), 2, "there is no rollout 7")
+    refused(serve.command("abort", "seven"), 2, "'seven' is no rollout: name one by its number, see nines status")
     update = serve.command("update")
     assert update.returncode == 2 and "TIER" in update.stderr
 
@@ -139,9 +139,14 @@ def test_an_update_held_by_its_operator(lab, nines):
             f"rollout {number} of tier 'web' is under way; follow it with nines status, or end it "
             "with nines abort")
     refused(serve.command("drain", "web-1"), 4,
-            rf"rollout {number} is at work on web-1 \(\w+\); pause or abort it first")
+            rf"rollout {number} is at work on web-1 \(\w+\); wait for its end, or end it first with "
+            f"nines abort {number}")
     refused(serve.command("restore", "web-1"), 4,
-            rf"rollout {number} is at work on web-1 \(\w+\); pause or abort it first")
+            rf"rollout {number} is at work on web-1 \(\w+\); wait for its end, or end it first with "
+            f"nines abort {number}")
+    refused(serve.command("drain", "web-3"), 4,
+            f"rollout {number} has yet to come to web-3; wait for its end, or end it first with nines "
+            f"abort {number}")
     refused(serve.command("resume"), 4, ".*the rollout is not paused")
 
     # What has begun is finished; nobody else is taken.
