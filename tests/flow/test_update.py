@@ -128,8 +128,8 @@ def test_a_bad_update_is_rejected_on_the_first_host(fresh_lab, nines, load):
     failed = [line for line in update.lines if "web-1: failed: " in line]
     assert len(failed) == 1, update.text
     # The judgement comes with its numbers.
-    assert re.search(r"web-1: failed: \d+ of its \d+ requests failed, where hosts not yet updated had "
-                     r"\d+ failures? in \d+; nobody else is taken$", failed[0]), failed
+    assert re.search(r"web-1: failed: \d+ of its \d+ requests failed, where hosts not yet updated "
+                     r"had \d+ failures? in \d+; nobody else is taken$", failed[0]), failed
     assert update.lines[-1].startswith("rollout 1 failed: 0 of 4 hosts updated, ")
     rollout, = serve.status()["rollouts"]
     assert rollout["phase"] == "failed" and rollout["reason"].startswith("web-1: ")

@@ -1,4 +1,4 @@
-"""Configs that nines serve and nines update refuse, with the exact words; check only warns there."""
+"""Configs that nines serve and nines update refuse, with the exact words; check only warns."""
 
 import pathlib
 import re
@@ -84,10 +84,10 @@ BAD = {
                    "reboot_deadline, verify, on_failure",
     "max_unavailable: 0.5": "8:24: 'update.max_unavailable' in tier 'web' is '0.5'; it must be a "
                             "share, such as 20%, or a number of hosts",
-    "reboot_deadline: 10": "8:24: 'update.reboot_deadline' in tier 'web' is '10', which has no unit; "
-                           "did you mean '10s'?",
-    "strategy: roling": "8:17: 'update.strategy' in tier 'web' is 'roling', not one of rolling, canary, "
-                        "blue_green, red_black, recreate; did you mean 'rolling'?",
+    "reboot_deadline: 10": "8:24: 'update.reboot_deadline' in tier 'web' is '10', which has no "
+                           "unit; did you mean '10s'?",
+    "strategy: roling": "8:17: 'update.strategy' in tier 'web' is 'roling', not one of rolling, "
+                        "canary, blue_green, red_black, recreate; did you mean 'rolling'?",
 }
 
 
@@ -133,8 +133,8 @@ def test_a_second_serve_on_the_same_folder_is_refused(folder, nines):
     running = nines(write(folder))
     done = run("serve", "-c", running.config)
     assert done.returncode == 4
-    assert done.stderr == (f"nines: nines runs already with this admin folder ({folder}/run/nines.pid, "
-                           f"pid {running.process.pid})\n")
+    assert done.stderr == ("nines: nines runs already with this admin folder "
+                           f"({folder}/run/nines.pid, pid {running.process.pid})\n")
     # And the first goes on undisturbed.
     assert running.process.poll() is None
     assert running.command("status").returncode == 0

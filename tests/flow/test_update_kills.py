@@ -24,8 +24,8 @@ def wait_phase(serve, name, *phases):
             return None  # Not begun yet.
         found, = [host["phase"] for host in rollout["hosts"] if host["name"] == name]
         return found if found in phases else None
-    return conftest.wait_for(f"{name} to be {' or '.join(phases)}", update_tools.STEP_SECONDS, phase,
-                             every=0.01)
+    return conftest.wait_for(f"{name} to be {' or '.join(phases)}", update_tools.STEP_SECONDS,
+                             phase, every=0.01)
 
 
 def answers(serve, daemon):

@@ -1,5 +1,5 @@
 """What the flow tests of updates share: a config made quick, an update that is followed line by
-line, the children of `nines serve`, and a census that asks the hosts themselves what became of them.
+line, the children of `nines serve`, and a census that asks the hosts what became of them.
 """
 
 import concurrent.futures
@@ -180,7 +180,7 @@ def balancer_host(nines, host):
 
 
 def wait_ready(nines, seconds=20):
-    """Until a nines that was started over an older one's folder answers, with every host healthy."""
+    """Until a nines that was started over an older one's folder answers, all hosts healthy."""
     def ready():
         done = nines.command("status", "--json")
         return done.returncode == 0 and all(
