@@ -184,6 +184,8 @@ def test_metrics(hosts):
     with Admin(proxy) as admin, Client(proxy.ports["web"]) as client:
         for _ in range(6):
             assert client.ask(GET).status == 200
+        # The last answer is counted just after it was sent.
+        wait_until(lambda: admin.get("/v1/tiers")["tiers"][0]["requests"] >= 6, 5, "6 requests")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
